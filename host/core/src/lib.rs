@@ -1,0 +1,15 @@
+//! Seawall's decisions, and nothing else: what a failure means, where a request goes next, when a target rests, how a
+//! stream ends. This crate does no I/O, reads no clock but the one it is given, spawns nothing and knows no provider;
+//! under paused time it is deterministic from one seed. What it needs from outside stands in [`ports`].
+
+pub mod body;
+pub mod class;
+pub mod egress;
+pub mod event;
+pub mod note;
+pub mod ports;
+pub mod random;
+pub mod reply;
+pub mod request;
+pub mod settings;
+pub mod target;

@@ -1,0 +1,217 @@
+//! Notes: what the core tells whoever watches (logs, metrics, the live view, the audit). Never content, never secrets.
+
+use std::time::Duration;
+
+use crate::class::{Class, Failure};
+use crate::request::{Protocol, RequestId};
+use crate::target::TargetId;
+
+/// Health of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Circuit {
+    /// Calls pass.
+    Closed,
+    /// Calls are refused until the open time ends.
+    Open,
+    /// One probe at a time decides.
+    HalfOpen,
+    /// Held open by an operator.
+    ForcedOpen,
+    /// Held closed by an operator.
+    ForcedClosed,
+}
+
+impl Circuit {
+    /// Label for logs and the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::ForcedOpen => "forced_open",
+            Self::ForcedClosed => "forced_closed",
+        }
+    }
+}
+
+/// Why a target may not be called now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gate {
+    /// The breaker is open, or another probe is under way.
+    Breaker,
+    /// A rate limit asks for a pause.
+    Rate,
+    /// The provider refuses our credential.
+    Credential,
+    /// The credential's allowance is used up.
+    Quota,
+    /// The provider does not know the model.
+    MissingModel,
+    /// No adapter of that name is loaded.
+    NoAdapter,
+}
+
+impl Gate {
+    /// Label for logs and the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker_open",
+            Self::Rate => "rate_limited",
+            Self::Credential => "credential_refused",
+            Self::Quota => "quota_exhausted",
+            Self::MissingModel => "model_missing",
+            Self::NoAdapter => "no_adapter",
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The first target in order answered.
+    Primary,
+    /// Another target answered.
+    Fallback,
+    /// A typed error went out.
+    Failed,
+    /// A committed stream ended in a typed error.
+    Interrupted,
+    /// The client left.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Label for logs and the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Fallback => "fallback",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// A request came in and was resolved.
+    RequestStarted {
+        /// Which.
+        id: RequestId,
+        /// In which protocol.
+        protocol: Protocol,
+        /// The alias or target asked for.
+        model: String,
+        /// Streamed.
+        stream: bool,
+    },
+    /// A candidate was passed over without a call.
+    Skipped {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// Why.
+        gate: Gate,
+        /// How long it will rest, where known.
+        retry_in: Option<Duration>,
+    },
+    /// An upstream call starts.
+    AttemptStarted {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// 1 for the first.
+        number: u32,
+        /// It carries a half-open probe.
+        probe: bool,
+    },
+    /// An upstream call failed.
+    AttemptFailed {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// 1 for the first.
+        number: u32,
+        /// Why.
+        failure: Failure,
+        /// After how long.
+        after: Duration,
+    },
+    /// The client gets this target's answer from now on.
+    Committed {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// First content (streamed) or the whole answer (plain) after how long, from the request's start.
+        after: Duration,
+    },
+    /// A request ended.
+    RequestEnded {
+        /// Which.
+        id: RequestId,
+        /// How.
+        outcome: Outcome,
+        /// Who answered.
+        target: Option<TargetId>,
+        /// Upstream calls made.
+        attempts: u32,
+        /// After how long.
+        after: Duration,
+        /// The failure the client saw.
+        class: Option<Class>,
+    },
+    /// A breaker changed its state.
+    CircuitChanged {
+        /// Which target.
+        target: TargetId,
+        /// Before.
+        from: Circuit,
+        /// After.
+        to: Circuit,
+        /// Why, low-cardinality.
+        reason: &'static str,
+        /// How long it stays open.
+        open_for: Option<Duration>,
+        /// The requests that caused it, oldest first.
+        causes: Vec<RequestId>,
+    },
+    /// A gate closed.
+    GateClosed {
+        /// Which target (for credential gates, the one that found out).
+        target: TargetId,
+        /// Which gate.
+        gate: Gate,
+        /// For how long.
+        for_time: Duration,
+        /// Which request.
+        id: RequestId,
+    },
+    /// An armed fault acted on an attempt.
+    FaultInjected {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// The fault's kind.
+        kind: String,
+        /// What it did, low-cardinality.
+        action: &'static str,
+    },
+    /// A plugin misbehaved; its candidate is lost.
+    PluginFault {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// Diagnostic code.
+        code: &'static str,
+        /// What happened.
+        message: String,
+    },
+}

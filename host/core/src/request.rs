@@ -1,0 +1,92 @@
+//! The unified request: the client's own bytes, and the few facts that decisions need.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::body::RequestBody;
+
+/// A protocol that bodies are written in: the client's, or the one an adapter is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// OpenAI chat completions, the lingua franca.
+    Chat,
+    /// Anthropic messages.
+    Messages,
+    /// OpenAI embeddings.
+    Embeddings,
+}
+
+impl Protocol {
+    /// The contract's name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+            Self::Embeddings => "embeddings",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Identifies one request in headers, logs and the audit trail.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "req_{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What decisions need to know of a body; read once at ingress.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, read one at a time")]
+pub struct Facts {
+    /// The model as the client named it.
+    pub model: String,
+    /// The client wants a stream.
+    pub stream: bool,
+    /// The client wants usage at the end of a chat stream.
+    pub include_usage: bool,
+    /// The client's cap on output tokens.
+    pub max_output_tokens: Option<u32>,
+    /// Choices asked for, 1 unless `n` says more.
+    pub choices: u32,
+    /// Tool definitions are present.
+    pub has_tools: bool,
+    /// Images are present.
+    pub has_images: bool,
+    /// A JSON schema is asked for.
+    pub has_schema: bool,
+    /// Rough prompt size in tokens (bytes without base64 payloads, divided by four).
+    pub input_tokens_estimate: u32,
+}
+
+/// One request as it came through ingress.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// The protocol the client speaks; answers and errors go out in it.
+    pub protocol: Protocol,
+    /// The client's partition.
+    pub tenant: Arc<str>,
+    /// What decisions need.
+    pub facts: Facts,
+    /// The client's body.
+    pub body: Arc<RequestBody>,
+    /// The client's own deadline, if it sent one (`x-request-timeout-ms`).
+    pub deadline: Option<Duration>,
+}

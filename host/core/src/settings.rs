@@ -1,0 +1,69 @@
+//! What an operator can set about resilience, already resolved: no optional soup, every value valid.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::target::TargetId;
+
+/// Time limits of one alias. Attempt limits are ceilings, the total is the request's deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP and TLS.
+    pub connect: Duration,
+    /// Streamed attempts: until the first content.
+    pub first_token: Duration,
+    /// Plain attempts: until the answer is complete.
+    pub answer: Duration,
+    /// Silence after content; comments and pings do not count as a sign of life.
+    pub stall: Duration,
+    /// The whole request.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// Ceilings of the design: reasoning models may need more, an operator says so per alias.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            first_token: Duration::from_secs(10),
+            answer: Duration::from_secs(60),
+            stall: Duration::from_secs(15),
+            total: Duration::from_secs(120),
+        }
+    }
+}
+
+/// One model name that clients use, and where it leads.
+#[derive(Clone, Debug)]
+pub struct Alias {
+    /// As clients name it.
+    pub name: Arc<str>,
+    /// Targets in the order of the operator's wish; never empty.
+    pub targets: Vec<AliasTarget>,
+    /// Its time limits.
+    pub timeouts: Timeouts,
+    /// A policy component by id, with its configuration as JSON; none = configured order.
+    pub policy: Option<PolicyChoice>,
+    /// Whether a refusal by policy may be routed around.
+    pub reroute_content_filter: bool,
+    /// Report the alias instead of the upstream model in answers.
+    pub report_alias: bool,
+}
+
+/// One target of an alias.
+#[derive(Clone, Debug)]
+pub struct AliasTarget {
+    /// Where.
+    pub id: TargetId,
+    /// For weighted policies; 1.0 unless given.
+    pub weight: f64,
+}
+
+/// A policy component and its settings.
+#[derive(Clone, Debug)]
+pub struct PolicyChoice {
+    /// Plugin id.
+    pub plugin: Arc<str>,
+    /// Its configuration as JSON text.
+    pub config: Arc<str>,
+}
