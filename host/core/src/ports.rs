@@ -117,6 +117,9 @@ pub struct AdapterTarget {
     pub max_output_tokens: Option<u32>,
     /// The client wants a stream (and the target gives one).
     pub streaming: bool,
+    /// Fingerprint of the request body this call serves: strikes against a plugin count distinct ones, so that one
+    /// client repeating one request cannot disable it.
+    pub request: u64,
 }
 
 /// How the upstream body is made.
