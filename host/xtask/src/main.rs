@@ -1,2 +1,53 @@
-//! Placeholder until the first module lands.
-fn main() {}
+//! Developer commands: `cargo xtask demo | test [--all] | plugins | bench | check`.
+//!
+//! Everything a fresh machine needs beyond rustup and a C compiler is either fetched here, with a line that says so, or
+//! named in an error with the command that installs it. Nothing is skipped because something is missing.
+
+mod bench;
+mod check;
+mod plugins;
+mod shell;
+mod suites;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  demo [...]      simulated providers + gateway + bundled plugins on loopback; further words go to `seawall demo`
+  test [--all]    the tests; --all adds the suites that need Python and Node
+  plugins         build the bundled components into target/plugins/
+  bench [...]     the gateway beside a bare reverse proxy; further words go to the bench
+  check           format, lints, docs, tidy
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match words.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match command {
+        "demo" => plugins::build().and_then(|()| shell::seawall("demo", rest)),
+        "test" => suites::test(rest),
+        "plugins" => plugins::build(),
+        "bench" => bench::bench(rest),
+        "check" => check::everything(),
+        "help" | "--help" | "-h" => {
+            shell::say(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        unknown => {
+            shell::complain(&format!("there is no command `{unknown}`\n\n{USAGE}"));
+            return ExitCode::from(64);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            shell::complain(&format!("xtask {command}: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
