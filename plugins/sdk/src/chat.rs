@@ -1,0 +1,44 @@
+//! OpenAI chat completions, the dialect that most servers speak: the defaults of an adapter.
+//!
+//! [`request`] writes a merge patch, so a body keeps its own bytes; [`classify`] reads every known shape of an error
+//! body; [`ChunkDecoder`] reads streams; [`Completion`] writes a plain answer for adapters that translate.
+
+mod classify;
+mod completion;
+mod render;
+mod request;
+mod stream;
+mod usage;
+
+pub use classify::{ErrorBody, class_of_status, class_of_word, classify, classify_with};
+pub use completion::{Choice, Completion, ToolCall, normalise, parse_response};
+pub use render::{Dialect, render};
+pub use request::{Patch, request};
+pub use stream::{ChunkDecoder, Classify, finish_reason, finish_word, flatten};
+pub use usage::{read_usage, write_usage};
+
+use crate::adapter::{Auth, Capabilities, Settings};
+
+/// Settings of a chat server: bearer token, chat and embeddings taken.
+pub fn settings(base_url: Option<&str>) -> Settings {
+    Settings {
+        default_base_url: base_url.map(str::to_owned),
+        auth: Auth::Bearer,
+        accepts: vec!["chat".to_owned(), "embeddings".to_owned()],
+    }
+}
+
+/// What is assumed of a model that nobody described: everything usual, sizes and prices unknown.
+pub fn capabilities() -> Capabilities {
+    Capabilities {
+        streams: true,
+        tools: true,
+        vision: true,
+        json_schema: true,
+        choices: true,
+        continues_assistant_prefix: false,
+        context_window: None,
+        input_price_per_1m: None,
+        output_price_per_1m: None,
+    }
+}

@@ -1,0 +1,190 @@
+//! A whole answer's events as a chat completion.
+
+use seawall_plugin::adapter::{Answer, Event, Finish, Reasoning, StreamEvent, ToolDelta, Usage};
+use seawall_plugin::error::ProviderError;
+
+use crate::finish;
+use crate::json::Json;
+use crate::opaque;
+
+/// Folds the events of a whole answer into a chat completion.
+///
+/// # Errors
+/// A failure among the events; `malformed` when no choice came to an end.
+pub fn fold(events: Vec<StreamEvent>) -> Result<Answer, ProviderError> {
+    let mut completion = Completion::default();
+    for StreamEvent { choice, what } in events {
+        match what {
+            Event::Start(start) => {
+                completion.id = start.id.or(completion.id);
+                completion.model = start.model.or(completion.model);
+            }
+            Event::Usage(usage) => completion.usage = Some(usage),
+            Event::Failed(failure) => return Err(failure),
+            Event::Done => {}
+            of_choice => completion.add(choice, of_choice),
+        }
+    }
+    if completion.choices.iter().all(|choice| choice.finish.is_none()) {
+        return Err(ProviderError::malformed("the answer does not say why it ended"));
+    }
+    let body = completion.to_json().to_bytes();
+    Ok(Answer { body, usage: completion.usage })
+}
+
+#[derive(Default)]
+struct Completion {
+    id: Option<String>,
+    model: Option<String>,
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+#[derive(Default)]
+struct Choice {
+    index: u32,
+    text: String,
+    reasoning: String,
+    /// The readable part of the reasoning block that has no signature yet.
+    open_thought: String,
+    thoughts: Vec<Json>,
+    calls: Vec<Call>,
+    extra: Vec<(String, Json)>,
+    finish: Option<Finish>,
+}
+
+#[derive(Default)]
+struct Call {
+    index: u32,
+    id: String,
+    name: String,
+    arguments: String,
+    opaque: Option<String>,
+}
+
+impl Completion {
+    fn add(&mut self, index: u32, event: Event) {
+        if let Some(choice) = self.choices.iter_mut().find(|choice| choice.index == index) {
+            return choice.add(event);
+        }
+        let mut choice = Choice { index, ..Choice::default() };
+        choice.add(event);
+        self.choices.push(choice);
+    }
+
+    fn to_json(&self) -> Json {
+        Json::object()
+            .with("id", self.id.as_deref().unwrap_or_default())
+            .with("object", "chat.completion")
+            // A component has no clock.
+            .with("created", 0_u64)
+            .with("model", self.model.as_deref().unwrap_or_default())
+            .with("choices", self.choices.iter().map(Choice::to_json).collect::<Json>())
+            .with_some("usage", self.usage.as_ref().map(usage))
+    }
+}
+
+impl Choice {
+    fn add(&mut self, event: Event) {
+        match event {
+            Event::Text(text) => self.text.push_str(&text),
+            Event::Reasoning(reasoning) => self.think(reasoning),
+            Event::ToolCall(delta) => self.call(delta),
+            Event::Finish(finish) => self.finish = Some(finish),
+            Event::RawChoice(raw) => {
+                if let Ok(Json::Object(members)) = Json::parse(raw.as_bytes()) {
+                    self.extra.extend(members);
+                }
+            }
+            Event::Start(_) | Event::Usage(_) | Event::Failed(_) | Event::Done => {}
+        }
+    }
+
+    /// State closes the block of reasoning that it signs. State that is an object is a block of its own.
+    fn think(&mut self, reasoning: Reasoning) {
+        self.reasoning.push_str(&reasoning.text);
+        self.open_thought.push_str(&reasoning.text);
+        let Some(state) = reasoning.opaque else { return };
+        let block = match Json::parse(state.as_bytes()) {
+            Ok(block) if block.is_object() => block,
+            _ => Json::object()
+                .with("type", "thinking")
+                .with("thinking", std::mem::take(&mut self.open_thought))
+                .with("signature", state),
+        };
+        self.thoughts.push(block);
+    }
+
+    fn call(&mut self, delta: ToolDelta) {
+        match self.calls.iter_mut().find(|call| call.index == delta.index) {
+            Some(call) => call.add(delta),
+            None => {
+                let mut call = Call { index: delta.index, ..Call::default() };
+                call.add(delta);
+                self.calls.push(call);
+            }
+        }
+    }
+
+    fn to_json(&self) -> Json {
+        let reason = self.finish.as_ref().map_or("stop", |finish| finish::word(finish.reason));
+        let silent = self.text.is_empty() && !self.calls.is_empty();
+        let content = if silent { Json::Null } else { Json::from(self.text.as_str()) };
+        let thoughts = (!self.thoughts.is_empty()).then(|| Json::List(self.thoughts.clone()));
+        let calls = (!self.calls.is_empty()).then(|| self.calls.iter().map(Call::to_json).collect::<Json>());
+        let reasoning = (!self.reasoning.is_empty()).then_some(self.reasoning.as_str());
+        let message = Json::object()
+            .with("role", "assistant")
+            .with("content", content)
+            .with("refusal", Json::Null)
+            .with_some("reasoning_content", reasoning)
+            .with_some("thinking_blocks", thoughts)
+            .with_some("tool_calls", calls);
+        let mut choice = Json::object()
+            .with("index", self.index)
+            .with("message", message)
+            .with("logprobs", Json::Null)
+            .with("finish_reason", reason)
+            .with_some("native_finish_reason", self.finish.as_ref().and_then(|finish| finish.native.as_deref()))
+            .with_some("stop_sequence", self.finish.as_ref().and_then(|finish| finish.stop_sequence.as_deref()));
+        for (name, value) in &self.extra {
+            choice.push(name, value);
+        }
+        choice
+    }
+}
+
+impl Call {
+    fn add(&mut self, delta: ToolDelta) {
+        if let Some(id) = delta.id {
+            self.id = id;
+        }
+        if let Some(name) = delta.name {
+            self.name = name;
+        }
+        self.arguments.push_str(&delta.arguments);
+        self.opaque = delta.opaque.or(self.opaque.take());
+    }
+
+    fn to_json(&self) -> Json {
+        let function = Json::object().with("name", self.name.as_str()).with("arguments", self.arguments.as_str());
+        Json::object()
+            .with("id", self.id.as_str())
+            .with("type", "function")
+            .with("function", function)
+            .with_some("extra_content", self.opaque.as_deref().map(opaque::for_call))
+    }
+}
+
+fn usage(usage: &Usage) -> Json {
+    let read = usage.cache_read_tokens.map(|tokens| {
+        Json::object().with("cached_tokens", tokens).with_some("cache_write_tokens", usage.cache_write_tokens)
+    });
+    let reasoning = usage.reasoning_tokens.map(|tokens| Json::object().with("reasoning_tokens", tokens));
+    Json::object()
+        .with("prompt_tokens", usage.input_tokens)
+        .with("completion_tokens", usage.output_tokens)
+        .with("total_tokens", usage.input_tokens.saturating_add(usage.output_tokens))
+        .with_some("prompt_tokens_details", read)
+        .with_some("completion_tokens_details", reasoning)
+}

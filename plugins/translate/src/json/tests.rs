@@ -1,0 +1,30 @@
+use super::Json;
+
+fn parsed(text: &str) -> Json {
+    Json::parse(text.as_bytes()).expect("valid")
+}
+
+#[test]
+fn members_keep_their_order_and_numbers_their_digits() {
+    for text in [
+        r#"{"z":1,"a":[true,null,-2,0.5,18446744073709551615],"m":{"y":"\u00e9\n","b":{}}}"#,
+        r#"[]"#,
+        r#""text""#,
+        "1e100",
+    ] {
+        let once = parsed(text).to_string();
+        assert_eq!(parsed(&once).to_string(), once);
+    }
+    assert_eq!(parsed(r#"{"z":1,"a":{"y":2,"b":3}}"#).to_string(), r#"{"z":1,"a":{"y":2,"b":3}}"#);
+}
+
+#[test]
+fn the_last_of_two_equal_members_counts_and_null_is_absent() {
+    assert_eq!(parsed(r#"{"a":1,"a":2}"#).count("a"), Some(2));
+    assert_eq!(parsed(r#"{"a":null}"#).get("a"), None);
+}
+
+#[test]
+fn deep_nesting_is_refused_not_followed() {
+    assert!(Json::parse("[".repeat(100_000).as_bytes()).is_err());
+}
