@@ -1,0 +1,187 @@
+//! What the operator wants, in two stages: *raw* (as typed, each value read on its own) and *resolved* ([`Config`]:
+//! defaults filled in, names checked against each other, secrets fetched).
+//!
+//! Invariants of a [`Config`]: every alias has at least one target and every target's provider exists; addresses, URLs
+//! and durations are valid; a gateway that strangers can reach asks for keys unless the operator said otherwise.
+//!
+//! On failure nothing is half-loaded: [`ConfigErrors`] holds every problem that was found, with place, cause and fix.
+//! Secrets are [`SecretString`]s; none reaches a message, because they are never written in the file in the first place,
+//! and a file that tries is masked before it is quoted.
+
+mod access;
+mod environment;
+mod interpolate;
+mod names;
+mod plugins;
+mod problem;
+mod raw;
+mod reader;
+mod resolve;
+mod secret;
+mod source;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use access::{Access, Client};
+pub use environment::Environment;
+pub use plugins::{PluginFacts, PluginKind};
+pub use problem::{ConfigErrors, Problem};
+use seawall_core::settings::{Alias, Timeouts};
+use seawall_core::target::{Capabilities, ProviderName};
+use secrecy::SecretString;
+pub use source::Source;
+
+/// Everything the gateway needs to know, valid as a whole.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it came from, for diagnostics that are found later.
+    pub source: Source,
+    /// The listener for clients.
+    pub server: Server,
+    /// The listener for operators.
+    pub admin: Admin,
+    /// The folder of plugins that override or join the bundled ones.
+    pub plugins_dir: PathBuf,
+    /// Admin token, code cache, audit.
+    pub state_dir: PathBuf,
+    /// Accounts at upstreams, by name.
+    pub providers: BTreeMap<ProviderName, Provider>,
+    /// Model names of clients' choice, by name.
+    pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// Time limits of a target that is named directly.
+    pub default_timeouts: Timeouts,
+    /// Who may call.
+    pub access: Access,
+}
+
+/// The listener for clients.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Address; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Largest request body in bytes.
+    pub max_body_bytes: usize,
+    /// Largest plain answer of an upstream in bytes.
+    pub max_answer_bytes: usize,
+    /// Largest single stream event of an upstream in bytes.
+    pub max_event_bytes: usize,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// How long streams may go on after a stop was asked for.
+    pub shutdown_timeout: Duration,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// The listener for operators.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Address; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The operator's own token; none = the one kept in the state directory, made at first start.
+    pub token: Option<SecretString>,
+}
+
+/// A configured account at an upstream.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its name, the part of a target before the first slash.
+    pub name: ProviderName,
+    /// Plugin id of its adapter.
+    pub adapter: Arc<str>,
+    /// Includes the API version, no slash at the end; none = the adapter's default.
+    pub base_url: Option<Arc<str>>,
+    /// None = none is sent.
+    pub credential: Option<SecretString>,
+    /// The adapter's own settings as JSON text, always an object.
+    pub config: Arc<str>,
+    /// What the operator knows better than the adapter, by upstream model.
+    pub models: BTreeMap<Arc<str>, CapabilityOverrides>,
+}
+
+/// The operator's word on one model; what is `None` stays as the adapter says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CapabilityOverrides {
+    /// Answers token by token.
+    pub streams: Option<bool>,
+    /// Takes tool definitions.
+    pub tools: Option<bool>,
+    /// Takes images.
+    pub vision: Option<bool>,
+    /// Obeys a JSON schema.
+    pub json_schema: Option<bool>,
+    /// Gives more than one choice in one answer.
+    pub choices: Option<bool>,
+    /// Continues an assistant message at the end of the conversation.
+    pub continues_assistant_prefix: Option<bool>,
+    /// Context window in tokens.
+    pub context_window: Option<u32>,
+    /// US dollars for a million input tokens.
+    pub input_price_per_1m: Option<f64>,
+    /// US dollars for a million output tokens.
+    pub output_price_per_1m: Option<f64>,
+}
+
+impl CapabilityOverrides {
+    /// What the adapter says, corrected.
+    #[must_use]
+    pub fn apply(&self, base: &Capabilities) -> Capabilities {
+        Capabilities {
+            streams: self.streams.unwrap_or(base.streams),
+            tools: self.tools.unwrap_or(base.tools),
+            vision: self.vision.unwrap_or(base.vision),
+            json_schema: self.json_schema.unwrap_or(base.json_schema),
+            choices: self.choices.unwrap_or(base.choices),
+            continues_assistant_prefix: self
+                .continues_assistant_prefix
+                .unwrap_or(base.continues_assistant_prefix),
+            context_window: self.context_window.or(base.context_window),
+            input_price_per_1m: self.input_price_per_1m.or(base.input_price_per_1m),
+            output_price_per_1m: self.output_price_per_1m.or(base.output_price_per_1m),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it count from the file's own directory, so that its meaning does not depend on
+    /// where the process was started.
+    pub fn load(path: &Path, env: &Environment) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let base = path.parent().unwrap_or(Path::new(""));
+                Self::parse(Source::new(name, text), base, env)
+            }
+            Err(error) => Err(ConfigErrors::unreadable(&name, &error)),
+        }
+    }
+
+    /// Reads text. `base` is where relative paths count from.
+    pub fn parse(source: Source, base: &Path, env: &Environment) -> Result<Self, ConfigErrors> {
+        let reader = reader::Context::new(env);
+        let raw = raw::RawConfig::read(source.text(), &reader);
+        let resolved = resolve::resolve(raw, source.clone(), base, &reader);
+        let (problems, secrets) = reader.into_findings();
+        match resolved {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigErrors::new(source.masked(&secrets), problems)),
+        }
+    }
+}

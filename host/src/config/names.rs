@@ -1,0 +1,100 @@
+//! Which route a client's model name means.
+
+use std::sync::Arc;
+
+use seawall_core::reply::ClientError;
+use seawall_core::settings::{Alias, AliasTarget};
+use seawall_core::target::TargetId;
+
+use super::Config;
+
+/// Longer names are not compared: the work grows with the square, and the name is the client's.
+const LONGEST_COMPARED: usize = 128;
+
+impl Config {
+    /// The route of a client's model name: an alias; else `provider/model`; else, with a sole provider, a model of it.
+    /// Anything else is a 404 that names what is near.
+    pub fn resolve(&self, name: &str) -> Result<Arc<Alias>, ClientError> {
+        if let Some(alias) = self.aliases.get(name) {
+            return Ok(alias.clone());
+        }
+        let target = match TargetId::parse(name) {
+            Some(id) => self.providers.contains_key(&id.provider).then_some(id),
+            None if name.is_empty() || name.contains('/') => None,
+            None => self.sole_provider().map(|provider| TargetId::new(provider, name)),
+        };
+        target.map(|id| Arc::new(self.direct(name, id))).ok_or_else(|| self.unknown_model(name))
+    }
+
+    /// Names that clients can use without guessing: aliases, then the targets they lead to.
+    pub fn model_names(&self) -> Vec<String> {
+        let targets = self.aliases.values().flat_map(|alias| &alias.targets);
+        let mut targets: Vec<_> = targets.map(|target| target.id.to_string()).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        self.aliases.keys().map(ToString::to_string).chain(targets).collect()
+    }
+
+    fn sole_provider(&self) -> Option<Arc<str>> {
+        let mut names = self.providers.keys();
+        let first = names.next()?;
+        names.next().is_none().then(|| first.clone())
+    }
+
+    fn direct(&self, name: &str, id: TargetId) -> Alias {
+        Alias {
+            name: name.into(),
+            targets: vec![AliasTarget { id, weight: 1.0 }],
+            timeouts: self.default_timeouts,
+            policy: None,
+            reroute_content_filter: false,
+            report_alias: false,
+        }
+    }
+
+    fn unknown_model(&self, name: &str) -> ClientError {
+        let shown: String = name.chars().take(LONGEST_COMPARED).collect();
+        let known = self.model_names();
+        let near = nearest(name, known.iter().map(String::as_str)).map(str::to_owned).or_else(|| {
+            let id = TargetId::parse(name)?;
+            let provider = nearest(&id.provider, self.providers.keys().map(|name| &**name))?;
+            Some(format!("{provider}/{}", id.model))
+        });
+        let hint = match (near, self.aliases.is_empty()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, false) => format!("known: {}", list(self.aliases.keys())),
+            (None, true) => {
+                format!("name a target as `provider/model`; providers: {}", list(self.providers.keys()))
+            }
+        };
+        ClientError::new(
+            404,
+            "model_not_found",
+            format!("the model `{shown}` is not configured here; {hint}"),
+        )
+        .with_param("model")
+    }
+}
+
+/// The first few names.
+fn list<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
+    const SHOWN: usize = 10;
+    let names: Vec<&str> = names.map(|name| &**name).collect();
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    format!("{}{more}", names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", "))
+}
+
+/// The known word that was probably meant: at most a third of the letters differ.
+pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST_COMPARED {
+        return None;
+    }
+    let word = word.to_lowercase();
+    let allowed = (word.chars().count() / 3).max(1);
+    known
+        .filter(|name| name.len() <= LONGEST_COMPARED)
+        .map(|name| (strsim::damerau_levenshtein(&word, &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}

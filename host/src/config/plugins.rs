@@ -1,0 +1,160 @@
+//! What a configuration needs of plugins, and a configuration made from nothing but plugins and the environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use seawall_core::settings::Timeouts;
+use secrecy::SecretString;
+
+use super::names::nearest;
+use super::resolve::{DEFAULT_PLUGINS_DIR, default_admin_listen, default_server, default_state_dir};
+use super::{Access, Admin, Config, ConfigErrors, Environment, Problem, Provider, Source};
+
+/// What a plugin extends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PluginKind {
+    /// Provider adapter.
+    Adapter,
+    /// Routing policy.
+    Policy,
+    /// Fault injector.
+    Fault,
+}
+
+/// What a configuration has to know of a loaded plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFacts {
+    /// The file's stem.
+    pub id: Arc<str>,
+    /// What it extends.
+    pub kind: PluginKind,
+    /// The variable in which its provider's key usually stands.
+    pub credential_env: Option<String>,
+}
+
+impl Config {
+    /// Whether every plugin that is named is loaded.
+    pub fn check_against_plugins(&self, loaded: &[PluginFacts]) -> Result<(), ConfigErrors> {
+        let adapters = self.providers.values().filter_map(|provider| {
+            let problem = missing_plugin(&provider.adapter, PluginKind::Adapter, loaded)?;
+            Some(self.place(problem, &["providers", &provider.name, "adapter"]))
+        });
+        let policies = self.aliases.values().filter_map(|alias| {
+            let plugin = &alias.policy.as_ref()?.plugin;
+            let problem = missing_plugin(plugin, PluginKind::Policy, loaded)?;
+            Some(self.place(problem, &["models", &alias.name, "policy", "plugin"]))
+        });
+        self.errors(adapters.chain(policies).collect())
+    }
+
+    /// `Err` when there are any; they are quoted from this configuration's source.
+    pub fn errors(&self, problems: Vec<Problem>) -> Result<(), ConfigErrors> {
+        if problems.is_empty() { Ok(()) } else { Err(ConfigErrors::new(self.source.clone(), problems)) }
+    }
+
+    /// A problem that an adapter found in its own settings (`path` is a JSON pointer into them), with its place.
+    pub fn settings_problem(
+        &self,
+        provider: &str,
+        path: &str,
+        message: &str,
+        fix: Option<String>,
+    ) -> Problem {
+        let mut problem = Problem::new("plugin-settings", format!("provider `{provider}`: {path} {message}"));
+        problem.fix = fix;
+        let pointer: Vec<String> =
+            path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+        let steps = ["providers", provider, "config"].into_iter().chain(pointer.iter().map(String::as_str));
+        match self.source.locate(steps) {
+            Some(at) => problem.at(at),
+            None => problem,
+        }
+    }
+
+    fn place(&self, problem: Problem, path: &[&str]) -> Problem {
+        match self.source.locate(path.iter().copied()) {
+            Some(at) => problem.at(at),
+            None => problem,
+        }
+    }
+
+    /// Without a file: a provider for each adapter whose usual key is in the environment, under the adapter's name.
+    /// Clients name targets (`provider/model`); with one provider the bare model name is enough.
+    pub fn from_environment(loaded: &[PluginFacts], env: &Environment) -> Result<Self, ConfigErrors> {
+        let source = Source::new("environment", "");
+        let providers: BTreeMap<_, _> = loaded
+            .iter()
+            .filter(|plugin| plugin.kind == PluginKind::Adapter)
+            .filter_map(|plugin| {
+                let credential = env.get(plugin.credential_env.as_deref()?)?;
+                Some((plugin.id.clone(), found_provider(&plugin.id, credential)))
+            })
+            .collect();
+        if providers.is_empty() {
+            return Err(ConfigErrors::new(source, vec![no_keys(loaded)]));
+        }
+        let state_dir =
+            default_state_dir(env).map_err(|problem| ConfigErrors::new(source.clone(), vec![problem]))?;
+        Ok(Self {
+            source,
+            server: default_server(),
+            admin: Admin {
+                listen: default_admin_listen(),
+                token: env.get("SEAWALL_ADMIN_TOKEN").map(SecretString::from),
+            },
+            plugins_dir: PathBuf::from(DEFAULT_PLUGINS_DIR),
+            state_dir,
+            providers,
+            aliases: BTreeMap::new(),
+            default_timeouts: Timeouts::default(),
+            access: Access::Open,
+        })
+    }
+}
+
+fn found_provider(id: &Arc<str>, credential: String) -> Provider {
+    Provider {
+        name: id.clone(),
+        adapter: id.clone(),
+        base_url: None,
+        credential: Some(SecretString::from(credential.trim().to_owned())),
+        config: "{}".into(),
+        models: BTreeMap::new(),
+    }
+}
+
+fn no_keys(loaded: &[PluginFacts]) -> Problem {
+    let variables: Vec<&str> = loaded.iter().filter_map(|plugin| plugin.credential_env.as_deref()).collect();
+    let cause = "there is no configuration file, and no provider's key in the environment";
+    let problem = Problem::new("no-providers", cause);
+    if variables.is_empty() {
+        return problem.fix("give a file with --config, or try `seawall demo`, which needs neither");
+    }
+    problem.fix(format!(
+        "set one of {}, give a file with --config, or try `seawall demo`, which needs neither",
+        variables.join(", ")
+    ))
+}
+
+fn missing_plugin(id: &str, kind: PluginKind, loaded: &[PluginFacts]) -> Option<Problem> {
+    let word = match kind {
+        PluginKind::Adapter => "adapter",
+        PluginKind::Policy => "policy",
+        PluginKind::Fault => "fault injector",
+    };
+    if let Some(found) = loaded.iter().find(|plugin| &*plugin.id == id) {
+        let other = format!("plugin `{id}` is loaded, but it is no {word}");
+        return (found.kind != kind).then(|| Problem::new("wrong-plugin-kind", other));
+    }
+    let same: Vec<&str> =
+        loaded.iter().filter(|plugin| plugin.kind == kind).map(|plugin| &*plugin.id).collect();
+    let fix = match (nearest(id, same.iter().copied()), same.is_empty()) {
+        (Some(near), _) => format!("did you mean \"{near}\"? loaded: {}", same.join(", ")),
+        (None, false) => format!("loaded: {}; others are dropped into the plugins folder", same.join(", ")),
+        (None, true) => {
+            "no plugin of this kind is loaded; `cargo xtask plugins` builds the bundled ones".to_owned()
+        }
+    };
+    Some(Problem::new("unknown-plugin", format!("no {word} `{id}` is loaded")).fix(fix))
+}

@@ -1,0 +1,288 @@
+//! Raw to resolved: defaults, names checked against each other, secrets fetched.
+//!
+//! Goes on after a problem, so that all are found; the caller uses the result only when none was reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_core::settings::{Alias, AliasTarget, PolicyChoice, Timeouts};
+use seawall_core::target::{ProviderName, TargetId};
+
+use super::names::nearest;
+use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawProvider, RawServer, RawTarget};
+use super::reader::{At, Context};
+use super::secret::SecretRef;
+use super::{Access, Admin, Client, Config, Environment, Problem, Provider, Server, Source};
+
+const MIB: usize = 1 << 20;
+const NAME_RULE: &str = "letters, digits, `-`, `_`, `.` and `:`, at most 128";
+
+/// Defaults of everything that can be left out.
+pub(super) fn default_server() -> Server {
+    Server {
+        listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        max_body_bytes: 32 * MIB,
+        max_answer_bytes: 32 * MIB,
+        max_event_bytes: 8 * MIB,
+        log_format: super::LogFormat::Auto,
+        shutdown_timeout: Duration::from_secs(300),
+    }
+}
+
+/// The admin listener's default address.
+pub(super) fn default_admin_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8081))
+}
+
+/// The plugins folder unless another one is named.
+pub(super) const DEFAULT_PLUGINS_DIR: &str = "plugins.d";
+
+/// Where state is kept unless the operator says otherwise.
+pub(super) fn default_state_dir(env: &Environment) -> Result<PathBuf, Problem> {
+    let xdg = env.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || env.get("HOME").map(|home| Path::new(&home).join(".local/state"));
+    xdg.or_else(home).map(|dir| dir.join("seawall")).ok_or_else(|| {
+        Problem::new("no-state-dir", "neither XDG_STATE_HOME nor HOME says where state may be kept")
+            .fix("add [state] dir = \"path\"")
+    })
+}
+
+/// `None` when something without a default is missing; problems stand in the context either way.
+pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Context<'_>) -> Option<Config> {
+    let folder = |found: Option<At<String>>| found.map(|found| base.join(found.value));
+    let plugins_dir = folder(raw.plugins_dir).unwrap_or_else(|| base.join(DEFAULT_PLUGINS_DIR));
+    let state_dir = folder(raw.state_dir).or_else(|| context.check(default_state_dir(context.env)));
+    let default_timeouts = raw.default_timeouts.over(Timeouts::default());
+
+    if raw.providers.is_empty() {
+        let problem = Problem::new("no-providers", "no provider is configured, so nothing can be answered");
+        context.report(problem.fix("add [providers.NAME] with an adapter, and a credential if it needs one"));
+    }
+    let names: Vec<&str> = raw.providers.iter().map(|provider| provider.name.value.as_str()).collect();
+    let aliases =
+        raw.models.iter().filter_map(|alias| resolve_alias(alias, &names, default_timeouts, context));
+    let aliases = aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect();
+
+    let access = resolve_access(&raw.clients, base, context);
+    check_exposure(&raw.server, &raw.admin, &raw.clients, context);
+    let admin = resolve_admin(raw.admin, base, context);
+    let providers: BTreeMap<_, _> = raw
+        .providers
+        .into_iter()
+        .filter_map(|provider| resolve_provider(provider, base, context))
+        .map(|provider| (provider.name.clone(), provider))
+        .collect();
+    Some(Config {
+        source,
+        server: resolve_server(raw.server),
+        admin,
+        plugins_dir,
+        state_dir: state_dir?,
+        providers,
+        aliases,
+        default_timeouts,
+        access,
+    })
+}
+
+fn resolve_server(raw: RawServer) -> Server {
+    fn pick<T>(found: Option<At<T>>, default: T) -> T {
+        found.map_or(default, |found| found.value)
+    }
+    let default = default_server();
+    Server {
+        listen: pick(raw.listen, default.listen),
+        max_body_bytes: pick(raw.max_body_bytes, default.max_body_bytes),
+        max_answer_bytes: pick(raw.max_answer_bytes, default.max_answer_bytes),
+        max_event_bytes: pick(raw.max_event_bytes, default.max_event_bytes),
+        log_format: pick(raw.log_format, default.log_format),
+        shutdown_timeout: pick(raw.shutdown_timeout, default.shutdown_timeout),
+    }
+}
+
+/// A token that is named by a variable which is not set is made instead, as when none is named; on an address that
+/// others can reach it has to be the operator's own.
+fn resolve_admin(raw: RawAdmin, base: &Path, context: &Context<'_>) -> Admin {
+    let listen = raw.listen.as_ref().map_or_else(default_admin_listen, |found| found.value);
+    let token = raw.token.and_then(|token| {
+        let unset = matches!(&token.value, SecretRef::Env(name) if context.env.get(name).is_none());
+        if unset && is_loopback(listen) { None } else { fetch(&token, base, context) }
+    });
+    Admin { listen, token }
+}
+
+fn resolve_access(raw: &[RawClient], base: &Path, context: &Context<'_>) -> Access {
+    let mut clients: Vec<Client> = Vec::new();
+    for client in raw {
+        let (Some(name), Some(key)) = (&client.name, &client.key) else { continue };
+        if clients.iter().any(|known| *known.name == *name.value) {
+            let cause = format!("client `{}` appears twice", name.value);
+            context.report(
+                Problem::new("duplicate-client", cause)
+                    .at(name.at.clone())
+                    .fix("give each a name of its own"),
+            );
+        }
+        let Some(secret) = fetch(key, base, context) else { continue };
+        let tenant = client.tenant.as_ref().map_or(Access::DEFAULT_TENANT, |tenant| &tenant.value);
+        let made = Client::new(&name.value, tenant, &secret);
+        if let Some(twin) = clients.iter().find(|known| known.same_key(&made)) {
+            let cause = format!("clients `{}` and `{}` have the same key", twin.name, made.name);
+            context.report(
+                Problem::new("duplicate-client", cause).at(key.at.clone()).fix("a key tells who is calling"),
+            );
+        }
+        clients.push(made);
+    }
+    if raw.is_empty() { Access::Open } else { Access::Keyed(clients) }
+}
+
+/// Whoever can reach a port can use it: beyond this machine that needs keys, or the operator's word.
+fn check_exposure(server: &RawServer, admin: &RawAdmin, clients: &[RawClient], context: &Context<'_>) {
+    let open = server.open.as_ref().filter(|open| open.value);
+    if let (Some(open), false) = (open, clients.is_empty()) {
+        let problem = Problem::new("contradiction", "`open = true` has no effect, clients need their keys");
+        context.report(problem.at(open.at.clone()).fix("remove it, or remove [[clients]]"));
+    }
+    if let Some(listen) = &server.listen
+        && !is_loopback(listen.value)
+        && clients.is_empty()
+        && open.is_none()
+    {
+        let cause = format!("anybody who reaches {} could spend your keys", listen.value);
+        context.report(
+            Problem::new("open-to-strangers", cause)
+                .at(listen.at.clone())
+                .fix("add [[clients]] with keys, listen on 127.0.0.1, or say `open = true` in [server]"),
+        );
+    }
+    if let Some(listen) = &admin.listen
+        && !is_loopback(listen.value)
+        && admin.token.is_none()
+    {
+        let problem = Problem::new(
+            "open-to-strangers",
+            format!(
+                "the admin address {} can be reached from elsewhere and has no token of yours",
+                listen.value
+            ),
+        );
+        context.report(
+            problem
+                .at(listen.at.clone())
+                .fix("add token = { env = \"SEAWALL_ADMIN_TOKEN\" }, or listen on 127.0.0.1"),
+        );
+    }
+    let data = server.listen.as_ref().map_or(default_server().listen, |found| found.value);
+    let ops = admin.listen.as_ref().map_or_else(default_admin_listen, |found| found.value);
+    if data == ops && data.port() != 0 {
+        let at = admin.listen.as_ref().or(server.listen.as_ref()).map(|found| found.at.clone());
+        let problem = Problem::new("same-address", format!("[server] and [admin] both listen on {data}"))
+            .fix("choose another port for one of them");
+        context.report(match at {
+            Some(at) => problem.at(at),
+            None => problem,
+        });
+    }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Option<Provider> {
+    check_name("provider", &raw.name, context);
+    let credential = raw.credential.and_then(|credential| fetch(&credential, base, context));
+    let name: ProviderName = raw.name.value.into();
+    let models = raw.models.into_iter().map(|(model, overrides)| (model.value.into(), overrides)).collect();
+    Some(Provider {
+        name,
+        adapter: raw.adapter?.value.into(),
+        base_url: raw.base_url.map(|url| url.value.into()),
+        credential,
+        config: raw.config.map_or_else(|| "{}".into(), |config| config.value.into()),
+        models,
+    })
+}
+
+fn resolve_alias(
+    raw: &RawAlias,
+    providers: &[&str],
+    defaults: Timeouts,
+    context: &Context<'_>,
+) -> Option<Alias> {
+    check_name("alias", &raw.name, context);
+    let mut seen = BTreeSet::new();
+    let mut targets = Vec::new();
+    for target in &raw.targets.as_ref()?.value {
+        let Some(resolved) = context.check(resolve_target(target, providers)) else { continue };
+        if seen.insert(resolved.id.clone()) {
+            targets.push(resolved);
+        } else {
+            let cause = format!("target `{}` appears twice", resolved.id);
+            let fix = "asking the same target again is the cascade's business; remove one";
+            context.report(Problem::new("duplicate-target", cause).at(target.at.clone()).fix(fix));
+        }
+    }
+    Some(Alias {
+        name: raw.name.value.as_str().into(),
+        targets,
+        timeouts: raw.timeouts.over(defaults),
+        policy: raw.policy.as_ref().map(|policy| PolicyChoice {
+            plugin: policy.plugin.value.as_str().into(),
+            config: policy.config.as_ref().map_or("{}", |config| config.value.as_str()).into(),
+        }),
+        reroute_content_filter: raw.reroute_content_filter.as_ref().is_some_and(|found| found.value),
+        report_alias: raw.report_alias.as_ref().is_some_and(|found| found.value),
+    })
+}
+
+fn resolve_target(raw: &At<RawTarget>, providers: &[&str]) -> Result<AliasTarget, Problem> {
+    let name = &raw.value.name;
+    let Some(id) = TargetId::parse(name) else {
+        let sole = match providers {
+            [sole] => format!("write \"{sole}/{name}\""),
+            _ => "write \"provider/model\"".to_owned(),
+        };
+        let cause = format!("`{name}` does not say which provider and which model");
+        return Err(Problem::new("bad-target", cause).at(raw.at.clone()).fix(sole));
+    };
+    if !providers.contains(&&*id.provider) {
+        let fix = match nearest(&id.provider, providers.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}/{}\"?", id.model),
+            None => format!("add [providers.{}], or use one of: {}", id.provider, providers.join(", ")),
+        };
+        let cause = format!("provider `{}` is not configured", id.provider);
+        return Err(Problem::new("unknown-provider", cause).at(raw.at.clone()).fix(fix));
+    }
+    Ok(AliasTarget { id, weight: raw.value.weight })
+}
+
+/// Names go into URLs, metrics and headers; the first slash of a model name separates provider and model.
+fn check_name(kind: &str, name: &At<String>, context: &Context<'_>) {
+    let text = &name.value;
+    let problem = if text.contains('/') {
+        Problem::new("slash-in-name", format!("the {kind} name `{text}` holds a slash"))
+            .fix("a slash separates provider and model; choose a name without one")
+    } else if text.is_empty()
+        || text.len() > 128
+        || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c))
+    {
+        Problem::new(
+            "bad-name",
+            format!("the {kind} name `{text}` holds other characters than it may, or is too long or empty"),
+        )
+        .fix(NAME_RULE)
+    } else {
+        return;
+    };
+    context.report(problem.at(name.at.clone()));
+}
+
+fn fetch(secret: &At<SecretRef>, base: &Path, context: &Context<'_>) -> Option<secrecy::SecretString> {
+    let fetched = secret.value.fetch(base, context.env);
+    context.check(fetched.map_err(|problem| problem.or_at(&secret.at)))
+}

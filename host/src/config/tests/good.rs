@@ -1,0 +1,186 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::{ONE_PROVIDER, good};
+use crate::config::{Access, Config, LogFormat};
+
+#[test]
+fn everything_but_a_provider_can_be_left_out() {
+    let config = good(ONE_PROVIDER);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.server.max_body_bytes, 32 << 20);
+    assert_eq!(config.server.log_format, LogFormat::Auto);
+    assert_eq!(config.plugins_dir, Path::new("/etc/seawall/plugins.d"));
+    assert_eq!(config.state_dir, Path::new("/home/op/.local/state/seawall"));
+    assert!(config.admin.token.is_none() && config.aliases.is_empty());
+    assert!(matches!(config.access, Access::Open));
+    let up = &config.providers["up"];
+    assert!(up.credential.is_none() && up.base_url.is_none() && up.models.is_empty());
+    assert_eq!(&*up.config, "{}");
+}
+
+#[test]
+fn everything_can_be_said() {
+    let config = good(
+        r#"
+        [server]
+        listen = "0.0.0.0:9000"
+        open = true
+        max_body_bytes = "1MiB"
+        max_answer_bytes = 0x10_0000
+        max_event_bytes = 65_536
+        log_format = "json"
+        shutdown_timeout = "10s"
+        [admin]
+        listen = "[::1]:9001"
+        token = { env = "OTHER_KEY" }
+        [plugins]
+        dir = "../plugins"
+        [state]
+        dir = "/var/lib/seawall"
+        [defaults.timeouts]
+        total = "1m"
+        stall = "2.5s"
+        [providers.up]
+        adapter = "chatty"
+        base_url = "https://host.example/v1/"
+        credential = { env = "UP_KEY" }
+        config = { region = "${REGION:-eu}", retries = 3, flags = [true, 0.5], deep = { a = "$${x}" } }
+        [providers.up.models."org/big"]
+        vision = false
+        context_window = 128_000
+        input_price_per_1m = 0
+        output_price_per_1m = 1.25
+        [models.chat]
+        targets = ["up/org/big", { target = "up/small", weight = 2 }]
+        policy = { plugin = "weighted", config = { sticky = true } }
+        reroute_content_filter = true
+        report_model = "alias"
+        [models.chat.timeouts]
+        total = "250ms"
+        "#,
+    );
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:9000");
+    assert_eq!(config.server.max_body_bytes, 1 << 20);
+    assert_eq!(config.server.max_answer_bytes, 0x10_0000);
+    assert_eq!(config.server.max_event_bytes, 65_536);
+    assert_eq!(config.server.log_format, LogFormat::Json);
+    assert_eq!(config.server.shutdown_timeout, Duration::from_secs(10));
+    assert_eq!(config.admin.listen.to_string(), "[::1]:9001");
+    assert_eq!(config.admin.token.as_ref().unwrap().expose_secret(), "sk-two");
+    assert_eq!(config.plugins_dir, Path::new("/etc/seawall/../plugins"));
+    assert_eq!(config.state_dir, Path::new("/var/lib/seawall"));
+    assert_eq!(config.default_timeouts.stall, Duration::from_millis(2500));
+    assert_eq!(config.default_timeouts.connect, Duration::from_secs(2));
+
+    let up = &config.providers["up"];
+    assert_eq!(up.base_url.as_deref(), Some("https://host.example/v1"));
+    assert_eq!(up.credential.as_ref().unwrap().expose_secret(), "sk-one");
+    let settings: serde_json::Value = serde_json::from_str(&up.config).unwrap();
+    let wanted =
+        serde_json::json!({"region": "eu", "retries": 3, "flags": [true, 0.5], "deep": {"a": "${x}"}});
+    assert_eq!(settings, wanted);
+    let big = &up.models["org/big"];
+    assert_eq!((big.vision, big.tools, big.context_window), (Some(false), None, Some(128_000)));
+    assert_eq!((big.input_price_per_1m, big.output_price_per_1m), (Some(0.0), Some(1.25)));
+
+    let chat = &config.aliases["chat"];
+    let targets: Vec<_> = chat.targets.iter().map(|t| (t.id.to_string(), t.weight)).collect();
+    assert_eq!(targets, [("up/org/big".to_owned(), 1.0), ("up/small".to_owned(), 2.0)]);
+    assert_eq!(&*chat.policy.as_ref().unwrap().plugin, "weighted");
+    assert_eq!(&*chat.policy.as_ref().unwrap().config, r#"{"sticky":true}"#);
+    assert!(chat.reroute_content_filter && chat.report_alias);
+    assert_eq!(chat.timeouts.total, Duration::from_millis(250));
+    assert_eq!(chat.timeouts.stall, Duration::from_millis(2500), "inherited from [defaults.timeouts]");
+}
+
+#[test]
+fn overrides_change_only_what_they_name() {
+    let config = good(&format!("{ONE_PROVIDER}[providers.up.models.m]\ntools = false\n"));
+    let base = seawall_core::target::Capabilities::default();
+    let applied = config.providers["up"].models["m"].apply(&base);
+    assert_eq!(applied, seawall_core::target::Capabilities { tools: false, ..base });
+}
+
+#[test]
+fn variables_are_filled_in_after_parsing() {
+    let dir = |value: &str| good(&format!("{ONE_PROVIDER}[plugins]\ndir = '{value}'\n")).plugins_dir;
+    assert_eq!(dir("/a/${UP_KEY}/b"), Path::new("/a/sk-one/b"));
+    assert_eq!(dir("/${NOT_SET:-x}${NOT_SET:-}"), Path::new("/x"));
+    assert_eq!(dir("/${EMPTY:-fallback}"), Path::new("/fallback"));
+    assert_eq!(dir("/$UP_KEY $${UP_KEY}"), Path::new("/$UP_KEY ${UP_KEY}"));
+    assert_eq!(dir("/${NOT_SET:-\"]}"), Path::new("/\"]"), "a value brings no structure");
+}
+
+#[test]
+fn an_admin_token_whose_variable_is_not_set_is_made_instead_on_loopback() {
+    let config = good(&format!("{ONE_PROVIDER}[admin]\ntoken = {{ env = \"NOT_SET\" }}\n"));
+    assert!(config.admin.token.is_none());
+}
+
+#[test]
+fn secret_files_count_from_the_configuration_and_lose_their_line_end() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("key"), "sk-file\n").unwrap();
+    let file = dir.path().join("seawall.toml");
+    std::fs::write(&file, format!("{ONE_PROVIDER}credential = {{ file = \"key\" }}\n")).unwrap();
+    let config = Config::load(&file, &super::environment()).unwrap();
+    assert_eq!(config.providers["up"].credential.as_ref().unwrap().expose_secret(), "sk-file");
+    assert_eq!(config.plugins_dir, dir.path().join("plugins.d"));
+    assert!(!format!("{config:?}").contains("sk-file"));
+}
+
+const TWO_PROVIDERS: &str = "[providers.up]\nadapter = \"chatty\"\n[providers.down]\nadapter = \"chatty\"\n\
+                             [models.chat]\ntargets = [\"up/m\", \"down/org/n\"]\n";
+
+#[track_caller]
+fn resolves(config: &Config, name: &str, targets: &[&str]) {
+    let alias = config.resolve(name).unwrap_or_else(|error| panic!("{name}: {}", error.message));
+    assert_eq!(*alias.name, *name);
+    assert_eq!(alias.targets.iter().map(|t| t.id.to_string()).collect::<Vec<_>>(), targets);
+}
+
+#[track_caller]
+fn unknown(config: &Config, name: &str, hint: &str) {
+    let error = config.resolve(name).expect_err(name);
+    assert_eq!(
+        (error.status, error.code.as_str(), error.param.as_deref()),
+        (404, "model_not_found", Some("model"))
+    );
+    assert!(error.message.contains(hint), "{}", error.message);
+}
+
+#[test]
+fn names_with_two_providers() {
+    let config = good(TWO_PROVIDERS);
+    resolves(&config, "chat", &["up/m", "down/org/n"]);
+    resolves(&config, "up/m", &["up/m"]);
+    resolves(&config, "down/any/thing", &["down/any/thing"]);
+    unknown(&config, "chta", "did you mean `chat`?");
+    unknown(&config, "dwon/x", "did you mean `down/x`?");
+    unknown(&config, "gpt-something", "known: chat");
+    unknown(&config, "up/", "did you mean `up/m`?");
+    unknown(&config, "/m", "known: chat");
+    unknown(&config, "", "known: chat");
+    let long = "x".repeat(100_000);
+    let error = config.resolve(&long).unwrap_err();
+    assert!(error.message.len() < 300, "{}", error.message.len());
+    assert_eq!(config.model_names(), ["chat", "down/org/n", "up/m"]);
+}
+
+#[test]
+fn a_bare_name_goes_to_the_sole_provider() {
+    let config = good(ONE_PROVIDER);
+    resolves(&config, "some-model", &["up/some-model"]);
+    unknown(&config, "org/some-model", "name a target as `provider/model`; providers: up");
+}
+
+#[test]
+fn aliases_are_handed_out_without_copying() {
+    let config = good(TWO_PROVIDERS);
+    assert!(Arc::ptr_eq(&config.resolve("chat").unwrap(), &config.aliases["chat"]));
+}
