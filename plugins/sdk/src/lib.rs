@@ -26,6 +26,7 @@ pub mod error;
 pub mod fault;
 pub mod headers;
 mod log;
+pub mod models;
 pub mod policy;
 pub mod random;
 pub mod retry;

@@ -54,7 +54,7 @@ impl ErrorBody {
         };
         Self {
             message: message_of(root, object),
-            code: code.filter(|c| !c.is_empty()).or(kind),
+            code: telling(code, kind),
             words,
             param: text("/param").filter(|p| !p.is_empty()),
             status: numbers.iter().find_map(number),
@@ -98,6 +98,10 @@ pub fn classify_with(
 
 fn class_of_body(body: &ErrorBody, status: Option<u16>) -> Option<ErrorClass> {
     let present = |pointer: &str| body.object.pointer(pointer).is_some_and(|v| !v.is_null());
+    // A request over the limit of a minute: waiting does not make it smaller.
+    if status == Some(413) {
+        return Some(ErrorClass::ContextLength);
+    }
     if present("/failed_generation") {
         return Some(ErrorClass::ToolCallInvalid);
     }
@@ -173,6 +177,7 @@ pub fn class_of_word(word: &str) -> Option<ErrorClass> {
         | "invalid_authentication_error"
         | "authenticationerror"
         | "unauthorized"
+        | "unauthenticated"
         | "permission_error"
         | "permission_denied"
         | "permission_denied_error"
@@ -224,7 +229,14 @@ fn class_of_wording(message: &str, status: Option<u16>) -> Option<ErrorClass> {
     match status {
         Some(429) => any(&["tier capacity exceeded", "high demand"]).then_some(ErrorClass::Overloaded),
         None | Some(400 | 404 | 422 | 500) => {
-            if any(&["maximum context length", "context window", "available context", "too many tokens"]) {
+            if any(&[
+                "maximum context length",
+                "max context length",
+                "context window",
+                "available context",
+                "prompt is too long",
+                "too many tokens",
+            ]) {
                 Some(ErrorClass::ContextLength)
             } else if any(&["api key provided", "invalid api key", "api key not valid"]) {
                 Some(ErrorClass::Auth)
@@ -241,6 +253,14 @@ fn class_of_wording(message: &str, status: Option<u16>) -> Option<ErrorClass> {
         }
         _ => None,
     }
+}
+
+/// Several servers answer an unknown model with a plain 400 and no code.
+fn names_no_model(message: &str) -> bool {
+    let starts = message.starts_with("model ") || message.starts_with("the model ");
+    let ends = ["does not exist", "not found", "is not supported."].iter().any(|part| message.contains(part));
+    let said = ["try pulling it first", "is not a valid model", "supported api model names are"];
+    (starts && ends) || said.iter().any(|part| message.contains(part))
 }
 
 /// The class that a status stands for when the body says nothing.
@@ -280,6 +300,15 @@ fn plain_text(data: &[u8]) -> String {
     let text = String::from_utf8_lossy(data.get(..data.len().min(2000)).unwrap_or_default());
     let text = text.trim();
     if text.starts_with('<') { String::new() } else { text.to_owned() }
+}
+
+/// The code, unless it only repeats a status and a type says more.
+fn telling(code: Option<String>, kind: Option<String>) -> Option<String> {
+    let empty = |text: &String| !text.is_empty();
+    let (code, kind) = (code.filter(empty), kind.filter(empty));
+    let repeats_status =
+        code.as_ref().is_some_and(|c| c.parse::<u16>().is_ok_and(|n| (400..=599).contains(&n)));
+    if repeats_status { kind.or(code) } else { code.or(kind) }
 }
 
 fn word_text(value: &Value) -> Option<String> {

@@ -1,0 +1,103 @@
+use seawall_plugin::body::LocalBody;
+use seawall_plugin::prelude::*;
+use seawall_plugin_kit::{Corpus, check_exchange, check_splits, target};
+
+use crate::OpenAi;
+
+fn patch(model: &str, streaming: bool, body: Value) -> Value {
+    let request = OpenAi::build_request(&LocalBody::new("chat", &body), &target(model, streaming, "{}"));
+    let request = request.unwrap();
+    assert_eq!((request.method.as_str(), request.path_and_query.as_str()), ("POST", "/chat/completions"));
+    assert_eq!(request.reply, ReplyFormat::Same);
+    let BodyPlan::MergePatch(patch) = request.body else { panic!("not a patch") };
+    serde_json::from_str(&patch).unwrap()
+}
+
+#[test]
+fn only_what_differs_is_patched() {
+    let cases = [
+        ("gpt-4o", false, json!({"model": "x", "max_tokens": 5}), json!({"model": "gpt-4o"})),
+        (
+            "gpt-5-mini",
+            false,
+            json!({"max_tokens": 5}),
+            json!({"model": "gpt-5-mini", "max_tokens": null, "max_completion_tokens": 5}),
+        ),
+        (
+            "o3",
+            false,
+            json!({"max_tokens": 5, "max_completion_tokens": 6}),
+            json!({"model": "o3", "max_tokens": null}),
+        ),
+        (
+            "gpt-4o",
+            true,
+            json!({"stream": true}),
+            json!({"model": "gpt-4o", "stream_options": {"include_usage": true}}),
+        ),
+        (
+            "gpt-4o",
+            true,
+            json!({"stream": true, "stream_options": {"include_usage": false, "include_obfuscation": false}}),
+            json!({"model": "gpt-4o", "stream_options": {"include_usage": true, "include_obfuscation": false}}),
+        ),
+        (
+            "gpt-4o",
+            false,
+            json!({"stream": true, "stream_options": {"include_usage": true}}),
+            json!({"model": "gpt-4o", "stream": false, "stream_options": null}),
+        ),
+    ];
+    for (model, streaming, body, expected) in cases {
+        assert_eq!(patch(model, streaming, body.clone()), expected, "{model} {body}");
+    }
+}
+
+#[test]
+fn embeddings_keep_their_body() {
+    let body = LocalBody::new("embeddings", &json!({"model": "x", "input": "hi"}));
+    let request = OpenAi::build_request(&body, &target("text-embedding-3-small", false, "{}")).unwrap();
+    assert_eq!(request.path_and_query, "/embeddings");
+    assert_eq!(request.body, BodyPlan::MergePatch(json!({"model": "text-embedding-3-small"}).to_string()));
+}
+
+#[test]
+fn the_account_goes_into_headers_and_nothing_else_is_a_setting() {
+    let config = r#"{"organization": "org-1", "project": "proj_2"}"#;
+    let body = LocalBody::new("chat", &json!({}));
+    let request = OpenAi::build_request(&body, &target("gpt-4o", false, config)).unwrap();
+    assert_eq!(headers::get(&request.headers, "OpenAI-Organization"), Some("org-1"));
+    assert_eq!(headers::get(&request.headers, "OpenAI-Project"), Some("proj_2"));
+    let problems = OpenAi::configure(r#"{"organisation": "x", "project": 3}"#).unwrap_err();
+    let paths: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
+    assert_eq!(paths, ["/project", "/organisation"]);
+    assert_eq!(problems[1].fix.as_deref(), Some("did you mean `organization`?"));
+}
+
+#[test]
+fn a_known_name_does_not_speak_for_later_versions() {
+    let window = |name| OpenAi::model(name, "{}").unwrap().context_window;
+    let cases = [
+        ("gpt-4o-2024-08-06", Some(128_000)),
+        ("gpt-4.1-nano", Some(1_047_576)),
+        ("ft:gpt-4o-mini:acme::1", Some(128_000)),
+        ("gpt-5.9", None),
+        ("gpt-40", None),
+        ("unheard-of", None),
+    ];
+    for (name, expected) in cases {
+        assert_eq!(window(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn recorded_replies_read_as_the_providers_own_client_reads_them() {
+    let Some(corpus) = Corpus::load() else { return };
+    let mut misses = Vec::new();
+    for exchange in corpus.select("openai-chat", |provider| provider == "openai") {
+        let checks = [check_exchange::<OpenAi>(exchange, "{}"), check_splits::<OpenAi>(exchange, "{}")];
+        misses
+            .extend(checks.into_iter().filter_map(Result::err).map(|why| format!("{}: {why}", exchange.id)));
+    }
+    assert!(misses.is_empty(), "{}", misses.join("\n"));
+}
