@@ -9,7 +9,7 @@ mod drive;
 mod framing;
 mod reading;
 
-pub use corpus::{Corpus, Exchange};
+pub use corpus::{Corpus, Exchange, Expected};
 pub use drive::{check_exchange, check_splits, decode, decode_split, failure_of, target};
 pub use framing::frames;
 pub use reading::{Call, Reading};

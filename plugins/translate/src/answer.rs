@@ -49,7 +49,9 @@ struct Choice {
     open_thought: String,
     thoughts: Vec<Json>,
     calls: Vec<Call>,
+    /// Members of the choice, and of the message, that have no event of their own.
     extra: Vec<(String, Json)>,
+    message_extra: Vec<(String, Json)>,
     finish: Option<Finish>,
 }
 
@@ -92,8 +94,12 @@ impl Choice {
             Event::ToolCall(delta) => self.call(delta),
             Event::Finish(finish) => self.finish = Some(finish),
             Event::RawChoice(raw) => {
-                if let Ok(Json::Object(members)) = Json::parse(raw.as_bytes()) {
-                    self.extra.extend(members);
+                let Ok(Json::Object(members)) = Json::parse(raw.as_bytes()) else { return };
+                for (name, value) in members {
+                    match value {
+                        Json::Object(delta) if name == "delta" => self.message_extra.extend(delta),
+                        value => self.extra.push((name, value)),
+                    }
                 }
             }
             Event::Start(_) | Event::Usage(_) | Event::Failed(_) | Event::Done => {}
@@ -133,22 +139,31 @@ impl Choice {
         let thoughts = (!self.thoughts.is_empty()).then(|| Json::List(self.thoughts.clone()));
         let calls = (!self.calls.is_empty()).then(|| self.calls.iter().map(Call::to_json).collect::<Json>());
         let reasoning = (!self.reasoning.is_empty()).then_some(self.reasoning.as_str());
-        let message = Json::object()
+        let mut message = Json::object()
             .with("role", "assistant")
             .with("content", content)
             .with("refusal", Json::Null)
             .with_some("reasoning_content", reasoning)
             .with_some("thinking_blocks", thoughts)
             .with_some("tool_calls", calls);
+        for (name, value) in &self.message_extra {
+            message.set(name, value);
+        }
         let mut choice = Json::object()
             .with("index", self.index)
             .with("message", message)
             .with("logprobs", Json::Null)
             .with("finish_reason", reason)
-            .with_some("native_finish_reason", self.finish.as_ref().and_then(|finish| finish.native.as_deref()))
-            .with_some("stop_sequence", self.finish.as_ref().and_then(|finish| finish.stop_sequence.as_deref()));
+            .with_some(
+                "native_finish_reason",
+                self.finish.as_ref().and_then(|finish| finish.native.as_deref()),
+            )
+            .with_some(
+                "stop_sequence",
+                self.finish.as_ref().and_then(|finish| finish.stop_sequence.as_deref()),
+            );
         for (name, value) in &self.extra {
-            choice.push(name, value);
+            choice.set(name, value);
         }
         choice
     }
@@ -167,7 +182,8 @@ impl Call {
     }
 
     fn to_json(&self) -> Json {
-        let function = Json::object().with("name", self.name.as_str()).with("arguments", self.arguments.as_str());
+        let function =
+            Json::object().with("name", self.name.as_str()).with("arguments", self.arguments.as_str());
         Json::object()
             .with("id", self.id.as_str())
             .with("type", "function")

@@ -65,6 +65,14 @@ impl Json {
         }
     }
 
+    /// Replaces a member where it stands, or adds it at the end.
+    pub fn set(&mut self, name: &str, value: impl Into<Self>) {
+        match self.get_mut(name) {
+            Some(place) => *place = value.into(),
+            None => self.push(name, value),
+        }
+    }
+
     /// A member of an object; `None` when it is absent or null.
     pub fn get(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };

@@ -104,12 +104,15 @@ fn read<'a>(at: &str, message: &'a Json) -> Result<Message<'a>, ProviderError> {
     match message.text("role") {
         Some("system" | "developer") => Ok(Message::System(parts)),
         Some("user") => Ok(Message::User(parts)),
-        Some("assistant") => {
-            Ok(Message::Assistant(Assistant { parts, calls: calls(at, message)?, thoughts: thoughts(message) }))
-        }
+        Some("assistant") => Ok(Message::Assistant(Assistant {
+            parts,
+            calls: calls(at, message)?,
+            thoughts: thoughts(message),
+        })),
         Some("tool") => {
             let id = message.text("tool_call_id");
-            let id = id.ok_or_else(|| wrong(&format!("{at}.tool_call_id"), "a tool result needs the call's id"))?;
+            let id =
+                id.ok_or_else(|| wrong(&format!("{at}.tool_call_id"), "a tool result needs the call's id"))?;
             Ok(Message::ToolResult(ToolResult { id, name: message.text("name"), parts }))
         }
         _ => Err(wrong(&format!("{at}.role"), "role must be system, developer, user, assistant or tool")),
@@ -141,10 +144,13 @@ fn content<'a>(at: &str, part: &'a Json) -> Result<Option<Content<'a>>, Provider
         Some("refusal") => return Ok(non_empty(part.text("refusal"))),
         Some("thinking" | "redacted_thinking") => return Ok(None),
         Some("image_url") => {
-            let url = part.at(&["image_url", "url"]).or_else(|| part.get("image_url")).and_then(Json::as_text);
+            let url =
+                part.at(&["image_url", "url"]).or_else(|| part.get("image_url")).and_then(Json::as_text);
             linked(Kind::Image, url, None)
         }
-        Some("video_url") => linked(Kind::Video, part.at(&["video_url", "url"]).and_then(Json::as_text), None),
+        Some("video_url") => {
+            linked(Kind::Video, part.at(&["video_url", "url"]).and_then(Json::as_text), None)
+        }
         Some("file") => {
             let file = part.get("file");
             let data = file.and_then(|file| file.text("file_data"));
@@ -155,7 +161,9 @@ fn content<'a>(at: &str, part: &'a Json) -> Result<Option<Content<'a>>, Provider
     };
     match media {
         Some(media) => Ok(Some(Content::Media(media))),
-        None => Err(ProviderError::unsupported(at, "this part is no text, image, sound, video or inline file")),
+        None => {
+            Err(ProviderError::unsupported(at, "this part is no text, image, sound, video or inline file"))
+        }
     }
 }
 
@@ -166,7 +174,9 @@ fn non_empty(text: Option<&str>) -> Option<Content<'_>> {
 fn linked<'a>(kind: Kind, url: Option<&'a str>, name: Option<&'a str>) -> Option<Media<'a>> {
     let source = Source::of(url?)?;
     let kind = match source {
-        Source::Inline { mime, .. } if mime == "application/pdf" || mime.starts_with("text/") => Kind::Document,
+        Source::Inline { mime, .. } if mime == "application/pdf" || mime.starts_with("text/") => {
+            Kind::Document
+        }
         Source::Inline { mime, .. } if mime.starts_with("image/") => Kind::Image,
         _ => kind,
     };
@@ -228,12 +238,13 @@ fn thoughts(message: &Json) -> Vec<Thought<'_>> {
     if !blocks.is_empty() {
         return blocks;
     }
-    let details = message.list("reasoning_details").iter().filter_map(|detail| match detail.text("type")? {
-        "reasoning.text" => Some(Thought::Signed {
-            text: detail.text("text").unwrap_or_default(),
-            signature: detail.text("signature").filter(|s| !s.is_empty())?,
-        }),
-        _ => None,
-    });
+    let details =
+        message.list("reasoning_details").iter().filter_map(|detail| match detail.text("type")? {
+            "reasoning.text" => Some(Thought::Signed {
+                text: detail.text("text").unwrap_or_default(),
+                signature: detail.text("signature").filter(|s| !s.is_empty())?,
+            }),
+            _ => None,
+        });
     details.collect()
 }

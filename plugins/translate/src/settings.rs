@@ -46,7 +46,8 @@ pub enum Format<'a> {
 /// # Errors
 /// `bad-request` for a word that is none.
 pub fn effort(body: &Json) -> Result<Option<Effort>, ProviderError> {
-    let Some(word) = body.text("reasoning_effort").or_else(|| body.at(&["reasoning", "effort"])?.as_text()) else {
+    let Some(word) = body.text("reasoning_effort").or_else(|| body.at(&["reasoning", "effort"])?.as_text())
+    else {
         return Ok(None);
     };
     let effort = match word {
@@ -99,7 +100,10 @@ pub fn format(body: &Json) -> Result<Format<'_>, ProviderError> {
             let name = spec.text("name").unwrap_or("answer");
             Ok(Format::Schema { name, description: spec.text("description"), schema })
         }
-        _ => Err(wrong("response_format.type", "response_format.type must be text, json_object or json_schema")),
+        _ => Err(wrong(
+            "response_format.type",
+            "response_format.type must be text, json_object or json_schema",
+        )),
     }
 }
 

@@ -1,0 +1,86 @@
+//! Tools and their choice.
+
+use seawall_translate::Json;
+use seawall_translate::tool::{Choice, Function, Tool, Toolbox};
+
+use crate::models::Model;
+use crate::request::format::JSON_ANSWER;
+use crate::request::schema;
+use crate::request::turns::Conversation;
+
+/// Tools in the API's shape.
+#[derive(Debug)]
+pub(super) struct Tools {
+    tools: Vec<Json>,
+    choice: Option<Json>,
+}
+
+impl Tools {
+    pub(super) fn write(self, request: &mut Json) {
+        if self.tools.is_empty() {
+            return;
+        }
+        request.push("tools", self.tools);
+        if let Some(choice) = self.choice {
+            request.push("tool_choice", choice);
+        }
+    }
+}
+
+/// `answer_tool` is the tool whose input is the answer, where the model has no structured output.
+pub(super) fn write(
+    toolbox: &Toolbox<'_>,
+    model: Model,
+    conversation: &Conversation<'_>,
+    answer_tool: Option<Json>,
+) -> Tools {
+    let mut tools: Vec<Json> = toolbox.tools.iter().map(|tool| tool_of(tool, model)).collect();
+    let has_own = !tools.is_empty();
+    if let Some(answer) = answer_tool {
+        tools.push(answer);
+        let choice = if has_own && toolbox.choice != Some(Choice::None) {
+            Json::object().with("type", "any")
+        } else {
+            Json::object().with("type", "tool").with("name", JSON_ANSWER)
+        };
+        return Tools { tools, choice: Some(limit(choice, toolbox.single_call)) };
+    }
+    if !has_own {
+        // The API wants every tool defined that the conversation calls, even when none may be called any more.
+        let known = conversation.called().into_iter().map(|name| function(name, None, None));
+        return Tools { tools: known.collect(), choice: Some(Json::object().with("type", "none")) };
+    }
+    let choice = match &toolbox.choice {
+        None if !toolbox.single_call => None,
+        None | Some(Choice::Auto) => Some(Json::object().with("type", "auto")),
+        Some(Choice::None) => return Tools { tools, choice: Some(Json::object().with("type", "none")) },
+        Some(Choice::Required) => Some(Json::object().with("type", "any")),
+        Some(Choice::Function(name)) => Some(Json::object().with("type", "tool").with("name", *name)),
+    };
+    Tools { tools, choice: choice.map(|choice| limit(choice, toolbox.single_call)) }
+}
+
+fn limit(choice: Json, single_call: bool) -> Json {
+    choice.with_some("disable_parallel_tool_use", single_call.then_some(true))
+}
+
+fn tool_of(tool: &Tool<'_>, model: Model) -> Json {
+    match tool {
+        Tool::Native(native) => (*native).clone(),
+        Tool::Function(Function { name, description, parameters, strict, raw }) => {
+            let strict = *strict && model.has_structured_output();
+            let parameters =
+                parameters.map(|schema| if strict { schema::strict(schema) } else { schema.clone() });
+            function(name, *description, parameters)
+                .with_some("strict", strict.then_some(true))
+                .with_some("cache_control", raw.get("cache_control"))
+        }
+    }
+}
+
+fn function(name: &str, description: Option<&str>, schema: Option<Json>) -> Json {
+    Json::object()
+        .with("name", name)
+        .with_some("description", description)
+        .with("input_schema", schema::object(schema.unwrap_or_else(Json::object)))
+}
