@@ -1,0 +1,292 @@
+//! The breaker: whether a target is healthy enough to be called.
+//!
+//! A pure state machine behind one short lock; time and chance are arguments. Every change of state makes a new
+//! *generation*, and a call may only vote on the generation that admitted it: answers of language models take up to
+//! minutes, so results of calls from before a change are the normal case, and letting them vote is how breakers close
+//! on a dead upstream or reopen on a healed one.
+//!
+//! | state | event | next |
+//! |---|---|---|
+//! | CLOSED | third counted failure in a run, or half of at least twenty calls in 30 s | OPEN |
+//! | OPEN | call before the time is over | refused, with the time |
+//! | OPEN | call after it | HALF-OPEN, the call is the probe |
+//! | OPEN | last-resort call brings content | HALF-OPEN with one good probe |
+//! | HALF-OPEN | call while no probe is under way | admitted as the probe, under a lease |
+//! | HALF-OPEN | call while one is | refused |
+//! | HALF-OPEN | probe's first content | slot free; the third good probe: CLOSED, traffic ramps up |
+//! | HALF-OPEN | probe fails, breaks later, or outlives its lease | OPEN for longer |
+//! | HALF-OPEN | probe is dropped, or ends in a way that says nothing about health | slot free |
+//! | any | vote of another generation | ignored |
+//! | any | forced open, forced closed (with expiry), reset | FORCED-OPEN, FORCED-CLOSED, CLOSED |
+//! | FORCED-OPEN | expiry or release | HALF-OPEN |
+//! | FORCED-CLOSED | expiry or release | CLOSED, nothing counted yet |
+//!
+//! Two *runs* are kept, each opens at three: calls that failed before content (ended by any first content), and
+//! streams that broke (ended by a stream that finished). One run alone would hide fast failures among slow streams, or
+//! a target whose streams start well and always break. In the window a call counts once: the good start of a stream
+//! that breaks is taken back.
+//!
+//! Nothing here fails or waits; a refusal allocates nothing. Changes are returned to the caller, who reports them after
+//! the lock is gone.
+
+mod machine;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+pub(crate) mod window;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::note::Circuit;
+use crate::random::Random;
+use crate::request::RequestId;
+use machine::Machine;
+
+/// What an operator can set about breakers. The defaults are the design's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BreakerSettings {
+    /// Counted failures in a row that open.
+    pub consecutive: u32,
+    /// Share of bad calls in the window that opens, 0 to 1.
+    pub failure_rate: f64,
+    /// Calls in the window below which the rate says nothing.
+    pub rate_minimum: u32,
+    /// What the rate looks at.
+    pub window: Duration,
+    /// First open time; doubles with each opening.
+    pub open_base: Duration,
+    /// Where the doubling ends. Short, because a single probe is cheap and a long rest delays recovery.
+    pub open_cap: Duration,
+    /// How far a provider's retry hint may extend the open time.
+    pub hint_cap: Duration,
+    /// Good probes that close.
+    pub probes: u32,
+    /// How long traffic takes from a tenth to all after closing.
+    pub ramp: Duration,
+    /// Closed time that forgives one opening.
+    pub forgive: Duration,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self {
+            consecutive: 3,
+            failure_rate: 0.5,
+            rate_minimum: 20,
+            window: Duration::from_secs(30),
+            open_base: Duration::from_secs(5),
+            open_cap: Duration::from_secs(15),
+            hint_cap: Duration::from_mins(5),
+            probes: 3,
+            ramp: Duration::from_secs(10),
+            forgive: Duration::from_mins(1),
+        }
+    }
+}
+
+/// How an admitted call was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// As any other.
+    Normal,
+    /// It decides about a half-open target.
+    Probe,
+    /// The breaker is open and nobody else can serve.
+    LastResort,
+}
+
+/// The right to vote, handed out with each admission. Whoever holds it gives it back exactly once.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    generation: u64,
+    admission: Admission,
+    request: RequestId,
+    started: bool,
+    /// In which tick of the window its good start was counted.
+    counted: Option<u64>,
+}
+
+impl Ticket {
+    /// How the call was admitted.
+    pub(crate) fn admission(&self) -> Admission {
+        self.admission
+    }
+
+    /// Whether content has come.
+    pub(crate) fn started(&self) -> bool {
+        self.started
+    }
+}
+
+/// How much a failure weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Counts in its run and in the window.
+    Full,
+    /// Counts in the window only: one odd request repeated three times must not close a target for everybody. A probe
+    /// that ends so has still not proved health.
+    Soft,
+}
+
+/// One change of state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Before.
+    pub(crate) from: Circuit,
+    /// After.
+    pub(crate) to: Circuit,
+    /// Why, low-cardinality.
+    pub(crate) reason: &'static str,
+    /// How long it stays open.
+    pub(crate) open_for: Option<Duration>,
+    /// The requests that caused it, oldest first, at most three.
+    pub(crate) causes: Vec<RequestId>,
+}
+
+/// The breaker as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct View {
+    /// State.
+    pub(crate) circuit: Circuit,
+    /// Counts changes.
+    pub(crate) generation: u64,
+    /// How often it opened.
+    pub(crate) opens: u64,
+    /// Until a call may pass; none when it may pass now.
+    pub(crate) retry_in: Option<Duration>,
+    /// The operator's words while forced.
+    pub(crate) forced_reason: Option<Arc<str>>,
+    /// Votes ignored because their generation was over.
+    pub(crate) stale_votes: u64,
+    /// Times it would have opened, had it not been forced closed.
+    pub(crate) would_open: u64,
+}
+
+/// The breaker of one target.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    /// The generation while calls pass without any question, else 0: admission then costs one load.
+    free_pass: AtomicU64,
+    machine: Mutex<Machine>,
+}
+
+/// What an operation gave, and the changes to report.
+pub(crate) type Changed<T> = (T, Vec<Change>);
+
+impl Breaker {
+    /// A closed breaker with nothing counted.
+    pub(crate) fn new(settings: BreakerSettings, now: Instant, random: Arc<Random>) -> Self {
+        let machine = Machine::new(settings, now, random);
+        Self { free_pass: AtomicU64::new(machine.free_pass()), machine: Mutex::new(machine) }
+    }
+
+    /// Admits or refuses one call; a refusal says when to come back. `lease` bounds a probe. `only_one_left`: the
+    /// caller has no other candidate, so the ramp after closing does not refuse.
+    pub(crate) fn try_acquire(
+        &self,
+        now: Instant,
+        request: RequestId,
+        lease: Duration,
+        only_one_left: bool,
+    ) -> Changed<Result<Ticket, Duration>> {
+        let generation = self.free_pass.load(Ordering::Acquire);
+        if generation != 0 {
+            let ticket =
+                Ticket { generation, admission: Admission::Normal, request, started: false, counted: None };
+            return (Ok(ticket), Vec::new());
+        }
+        self.with(|machine| machine.acquire(now, request, lease, only_one_left))
+    }
+
+    /// Admits a call although the breaker is open, because nobody else can serve. Refused while forced open and while
+    /// a probe is under way.
+    pub(crate) fn last_resort(
+        &self,
+        now: Instant,
+        request: RequestId,
+        lease: Duration,
+    ) -> Changed<Option<Ticket>> {
+        self.with(|machine| machine.last_resort(now, request, lease))
+    }
+
+    /// The call brought content. Says nothing when repeated.
+    pub(crate) fn first_content(&self, now: Instant, ticket: &mut Ticket) -> Vec<Change> {
+        self.with(|machine| machine.first_content(now, ticket)).1
+    }
+
+    /// The call is complete. One without a separate first content was a plain answer: it proves nothing about streams.
+    pub(crate) fn finished(&self, now: Instant, ticket: Ticket) -> Vec<Change> {
+        self.with(|machine| machine.finished(now, ticket)).1
+    }
+
+    /// The call failed in a way that counts.
+    pub(crate) fn failed(
+        &self,
+        now: Instant,
+        ticket: Ticket,
+        weight: Weight,
+        hint: Option<Duration>,
+    ) -> Vec<Change> {
+        self.with(|machine| machine.failed(now, ticket, weight, hint)).1
+    }
+
+    /// The call ended without saying anything about health.
+    pub(crate) fn neutral(&self, now: Instant, ticket: Ticket) -> Vec<Change> {
+        if ticket.admission == Admission::Normal {
+            return Vec::new();
+        }
+        self.with(|machine| machine.neutral(now, &ticket)).1
+    }
+
+    /// Held open for `ttl`, at most a day.
+    pub(crate) fn force_open(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Change> {
+        self.with(|machine| machine.force(now, Circuit::ForcedOpen, ttl, reason)).1
+    }
+
+    /// Held closed for `ttl`, at most a day.
+    pub(crate) fn force_closed(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Change> {
+        self.with(|machine| machine.force(now, Circuit::ForcedClosed, ttl, reason)).1
+    }
+
+    /// Ends a forced state early, as its expiry would.
+    pub(crate) fn release(&self, now: Instant) -> Vec<Change> {
+        self.with(|machine| machine.release(now)).1
+    }
+
+    /// Closed, everything forgotten.
+    pub(crate) fn reset(&self, now: Instant) -> Vec<Change> {
+        self.with(|machine| machine.reset(now)).1
+    }
+
+    /// The way to the target changed (new plugin, new settings): an open breaker may probe at once.
+    pub(crate) fn may_probe_now(&self, now: Instant) {
+        self.with(|machine| machine.may_probe_now(now));
+    }
+
+    /// Other thresholds; state, generation and runs stay.
+    pub(crate) fn set(&self, now: Instant, settings: BreakerSettings) {
+        self.with(|machine| machine.set(now, settings));
+    }
+
+    /// The breaker as it is; lapsed leases and forced states end here too.
+    pub(crate) fn view(&self, now: Instant) -> Changed<View> {
+        self.with(|machine| machine.view(now))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Changed<T> {
+        let mut machine = self.lock();
+        let result = act(&mut machine);
+        self.free_pass.store(machine.free_pass(), Ordering::Release);
+        (result, machine.take_changes())
+    }
+
+    /// The machine is valid after each step, so a lock poisoned by a foreign panic is still good.
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

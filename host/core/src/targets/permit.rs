@@ -1,0 +1,157 @@
+//! The right to make one call, and the only way to say how it went.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::TargetState;
+use crate::breaker::{Admission, Ticket, Weight};
+use crate::class::{Class, Failure};
+use crate::gate::{CREDENTIAL_PAUSE, MISSING_MODEL_PAUSE, RATE_HINT_CAP};
+use crate::note::{Gate, Note};
+use crate::request::RequestId;
+use crate::rule::{GateAction, Vote};
+use crate::target::TargetId;
+
+/// What a caller adds to the first-token time to get a lease.
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
+
+/// One admitted call. Ends in [`Permit::finished`], [`Permit::failed`] or by being dropped, which says nothing about
+/// the target: the client left, or another target was first.
+#[derive(Debug)]
+#[must_use = "dropping a permit gives the call up"]
+pub struct Permit {
+    state: Arc<TargetState>,
+    /// Taken when the vote is cast.
+    ticket: Option<Ticket>,
+    request: RequestId,
+    admitted: Instant,
+    lease: Duration,
+    holds_last_resort: bool,
+}
+
+impl Permit {
+    pub(super) fn new(
+        state: Arc<TargetState>,
+        ticket: Ticket,
+        request: RequestId,
+        admitted: Instant,
+        lease: Duration,
+    ) -> Self {
+        let holds_last_resort = ticket.admission() == Admission::LastResort;
+        Self { state, ticket: Some(ticket), request, admitted, lease, holds_last_resort }
+    }
+
+    /// The target called.
+    pub fn target(&self) -> &TargetId {
+        self.state.id()
+    }
+
+    /// Whether this call decides about a half-open target.
+    pub fn is_probe(&self) -> bool {
+        self.ticket.as_ref().is_some_and(|ticket| ticket.admission() == Admission::Probe)
+    }
+
+    /// Content, reasoning or a tool call came `after` the call's start: the start is good, a probe's lease ends. For
+    /// streams; a plain answer only finishes, for its time is another thing than a first token's.
+    pub fn first_content(&mut self, after: Duration) {
+        let now = self.state.outside.clock.now();
+        if let Some(ticket) = &mut self.ticket
+            && !ticket.started()
+        {
+            self.state.history().first_token(after);
+            self.state.announce(self.state.breaker.first_content(now, ticket));
+            self.state.rate.succeeded();
+            self.state.provider.rate.succeeded();
+        }
+        self.release_last_resort();
+    }
+
+    /// The answer is complete.
+    pub fn finished(mut self) {
+        let now = self.state.outside.clock.now();
+        if let Some(ticket) = self.ticket.take() {
+            self.state.history().ended(true);
+            self.state.announce(self.state.breaker.finished(now, ticket));
+            self.state.rate.succeeded();
+            self.state.provider.rate.succeeded();
+        }
+    }
+
+    /// The call failed: breaker and gates hear what the class's rule says.
+    pub fn failed(mut self, failure: &Failure) {
+        let now = self.state.outside.clock.now();
+        let storm = self.close_gate(now, failure);
+        let Some(ticket) = self.ticket.take() else { return };
+        let weight = match failure.class.rule().vote {
+            Vote::Fail => Some(Weight::Full),
+            Vote::Soft => Some(Weight::Soft),
+            Vote::IfFairShare => self.had_fair_share(now, &ticket).then_some(Weight::Full),
+            // A rate-limited probe has proved nothing; the rate gate keeps the next one waiting.
+            Vote::None => (storm && ticket.admission() == Admission::Normal).then_some(Weight::Full),
+        };
+        let changes = match weight {
+            Some(weight) => {
+                self.state.history().ended(false);
+                let hint = failure.retry_after.filter(|_| failure.class != Class::RateLimited);
+                self.state.breaker.failed(now, ticket, weight, hint)
+            }
+            None => self.state.breaker.neutral(now, ticket),
+        };
+        self.state.announce(changes);
+    }
+
+    /// A whole first-token time without content.
+    fn had_fair_share(&self, now: Instant, ticket: &Ticket) -> bool {
+        let share = self.lease.saturating_sub(LEASE_MARGIN);
+        !ticket.started() && now.saturating_duration_since(self.admitted) >= share
+    }
+
+    /// `true` when a storm of rate limits is to be counted as a failure.
+    fn close_gate(&self, now: Instant, failure: &Failure) -> bool {
+        let state = &self.state;
+        let (newly, gate, for_time, storm) = match failure.class.rule().gate {
+            GateAction::None | GateAction::LearnWindow => return false,
+            GateAction::Rate => {
+                let gate = state.rate(failure.scope);
+                let limited = gate.limited(now, failure.retry_after, &state.outside.random);
+                (limited.newly, Gate::Rate, gate.left(now).unwrap_or(RATE_HINT_CAP), limited.storm)
+            }
+            GateAction::Quota => {
+                let (newly, time) = state.credential(failure.scope).use_up(now, failure.retry_after);
+                (newly, Gate::Quota, time, false)
+            }
+            GateAction::Credential => {
+                (state.credential(failure.scope).refuse(now), Gate::Credential, CREDENTIAL_PAUSE, false)
+            }
+            GateAction::MissingModel => (state.bench(now), Gate::MissingModel, MISSING_MODEL_PAUSE, false),
+        };
+        if newly {
+            let target = state.id().clone();
+            state.outside.observer.note(Note::GateClosed { target, gate, for_time, id: self.request });
+        }
+        storm
+    }
+
+    fn release_last_resort(&mut self) {
+        if std::mem::take(&mut self.holds_last_resort) {
+            self.state.last_resort_ended();
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let now = self.state.outside.clock.now();
+            if ticket.started() {
+                self.state.history().ended(true);
+            }
+            self.state.announce(self.state.breaker.neutral(now, ticket));
+        }
+        self.release_last_resort();
+        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,247 @@
+//! One target: breaker, gates, history.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::history::History;
+use super::{Outside, Permit, ProviderGates, Refusal};
+use crate::breaker::{Admission, Breaker, BreakerSettings, Change, Ticket};
+use crate::class::Scope;
+use crate::gate::{CredentialGate, MISSING_MODEL_PAUSE, RateGate, Until};
+use crate::note::{Gate, Note};
+use crate::request::RequestId;
+use crate::target::TargetId;
+
+/// The health of one target. Shared by every request that considers it.
+pub struct TargetState {
+    pub(super) id: TargetId,
+    pub(super) outside: Outside,
+    pub(super) breaker: Breaker,
+    pub(super) rate: RateGate,
+    /// For a credential that is fine but not for this model.
+    pub(super) own: CredentialGate,
+    pub(super) provider: Arc<ProviderGates>,
+    pub(super) missing: Until,
+    pub(super) in_flight: AtomicU32,
+    /// 0 = nothing learned.
+    window_tokens: AtomicU32,
+    last_resort_in_flight: AtomicBool,
+    configured: AtomicBool,
+    touched: AtomicU64,
+    history: Mutex<History>,
+}
+
+impl fmt::Debug for TargetState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetState").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl TargetState {
+    pub(super) fn new(
+        id: TargetId,
+        outside: Outside,
+        provider: Arc<ProviderGates>,
+        settings: BreakerSettings,
+    ) -> Self {
+        let epoch = outside.epoch;
+        Self {
+            breaker: Breaker::new(settings, outside.clock.now(), Arc::clone(&outside.random)),
+            rate: RateGate::new(epoch),
+            own: CredentialGate::new(epoch),
+            provider,
+            missing: Until::new(epoch),
+            in_flight: AtomicU32::new(0),
+            window_tokens: AtomicU32::new(0),
+            last_resort_in_flight: AtomicBool::new(false),
+            configured: AtomicBool::new(false),
+            touched: AtomicU64::new(0),
+            history: Mutex::default(),
+            id,
+            outside,
+        }
+    }
+
+    /// Which target.
+    pub fn id(&self) -> &TargetId {
+        &self.id
+    }
+
+    /// Admits one call, or says what refuses it and until when.
+    ///
+    /// Gates are asked before the breaker, so that a gated call never takes a probe's place. `lease` is how long the
+    /// call may take to its first content (or to its whole answer when plain) plus a second; a probe that is silent
+    /// for longer counts as failed. `only_one_left`: the request has no other candidate, so that the ramp after
+    /// closing does not refuse it.
+    pub fn try_acquire(
+        self: &Arc<Self>,
+        request: RequestId,
+        lease: Duration,
+        only_one_left: bool,
+    ) -> Result<Permit, Refusal> {
+        let now = self.outside.clock.now();
+        if let Some(refusal) = self.closed_gate(now) {
+            return Err(refusal);
+        }
+        let (admitted, changes) = self.breaker.try_acquire(now, request, lease, only_one_left);
+        self.announce(changes);
+        match admitted {
+            Ok(ticket) => Ok(self.permit(ticket, request, now, lease)),
+            Err(retry_in) => Err(Refusal { gate: Gate::Breaker, retry_in: Some(retry_in) }),
+        }
+    }
+
+    /// Whether a call would be refused now, without making one. A half-open breaker without a probe admits.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let now = self.outside.clock.now();
+        self.closed_gate(now).or_else(|| {
+            let (view, changes) = self.breaker.view(now);
+            self.announce(changes);
+            view.retry_in.map(|retry_in| Refusal { gate: Gate::Breaker, retry_in: Some(retry_in) })
+        })
+    }
+
+    pub(super) fn try_last_resort(self: &Arc<Self>, request: RequestId, lease: Duration) -> Option<Permit> {
+        let now = self.outside.clock.now();
+        if self.closed_gate(now).is_some() || self.last_resort_in_flight.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let (ticket, changes) = self.breaker.last_resort(now, request, lease);
+        self.announce(changes);
+        if ticket.as_ref().is_none_or(|ticket| ticket.admission() != Admission::LastResort) {
+            self.last_resort_ended();
+        }
+        Some(self.permit(ticket?, request, now, lease))
+    }
+
+    pub(super) fn last_resort_ended(&self) {
+        self.last_resort_in_flight.store(false, Ordering::Release);
+    }
+
+    /// A prompt of this estimated size did not fit. The smallest such size is kept; a larger one that fits, told by
+    /// [`TargetState::fitted`], takes it back.
+    pub fn learn_context_window(&self, refused_tokens: u32) {
+        let smaller = |known| (known == 0 || refused_tokens < known).then_some(refused_tokens.max(1));
+        let _unchanged = self.window_tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smaller);
+    }
+
+    /// A prompt of this estimated size fitted.
+    pub fn fitted(&self, tokens: u32) {
+        let wrong = |known| (known != 0 && tokens >= known).then_some(0);
+        let _unchanged = self.window_tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, wrong);
+    }
+
+    /// The smallest estimated prompt size in tokens that did not fit, if any.
+    pub fn learned_context_window(&self) -> Option<u32> {
+        Some(self.window_tokens.load(Ordering::Relaxed)).filter(|tokens| *tokens != 0)
+    }
+
+    pub(super) fn force_open(&self, reason: &str, ttl: Duration) {
+        self.announce(self.breaker.force_open(self.outside.clock.now(), ttl, reason));
+    }
+
+    pub(super) fn force_closed(&self, reason: &str, ttl: Duration) {
+        self.announce(self.breaker.force_closed(self.outside.clock.now(), ttl, reason));
+    }
+
+    pub(super) fn release(&self) {
+        self.announce(self.breaker.release(self.outside.clock.now()));
+    }
+
+    pub(super) fn reset(&self) {
+        self.announce(self.breaker.reset(self.outside.clock.now()));
+        self.rate.reset();
+        self.repair_gates();
+    }
+
+    pub(super) fn reconfigure(&self, configured: bool, settings: &BreakerSettings) {
+        self.configured.store(configured, Ordering::Relaxed);
+        self.breaker.set(self.outside.clock.now(), settings.clone());
+        self.repair_gates();
+    }
+
+    pub(super) fn way_changed(&self) {
+        self.breaker.may_probe_now(self.outside.clock.now());
+        self.repair_gates();
+    }
+
+    /// Opens what only the operator could repair; a rate limit is the provider's and stays.
+    fn repair_gates(&self) {
+        self.own.reset();
+        self.missing.open();
+    }
+
+    pub(super) fn touch(&self, number: u64) {
+        self.touched.store(number, Ordering::Relaxed);
+    }
+
+    pub(super) fn touched(&self) -> u64 {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn may_be_forgotten(&self) -> bool {
+        !self.configured.load(Ordering::Relaxed) && self.in_flight.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn credential(&self, scope: Scope) -> &CredentialGate {
+        match scope {
+            Scope::Model => &self.own,
+            Scope::Credential => &self.provider.credential,
+        }
+    }
+
+    pub(super) fn rate(&self, scope: Scope) -> &RateGate {
+        match scope {
+            Scope::Model => &self.rate,
+            Scope::Credential => &self.provider.rate,
+        }
+    }
+
+    pub(super) fn bench(&self, now: Instant) -> bool {
+        self.missing.close(now, MISSING_MODEL_PAUSE)
+    }
+
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn announce(&self, changes: Vec<Change>) {
+        for Change { from, to, reason, open_for, causes } in changes {
+            let target = self.id.clone();
+            self.outside.observer.note(Note::CircuitChanged { target, from, to, reason, open_for, causes });
+        }
+    }
+
+    /// Every closed gate, the one that only an operator can open first.
+    pub(super) fn gates(&self, now: Instant) -> [(Gate, Scope, Option<Duration>); 7] {
+        [
+            (Gate::Credential, Scope::Credential, self.provider.credential.refused(now)),
+            (Gate::Credential, Scope::Model, self.own.refused(now)),
+            (Gate::Quota, Scope::Credential, self.provider.credential.used_up(now)),
+            (Gate::Quota, Scope::Model, self.own.used_up(now)),
+            (Gate::MissingModel, Scope::Model, self.missing.left(now)),
+            (Gate::Rate, Scope::Credential, self.provider.rate.left(now)),
+            (Gate::Rate, Scope::Model, self.rate.left(now)),
+        ]
+    }
+
+    fn closed_gate(&self, now: Instant) -> Option<Refusal> {
+        let closed = self.gates(now).into_iter().filter(|(_, _, left)| left.is_some());
+        // Of a gate's two scopes the longer rest is the honest one.
+        let (gate, _, retry_in) =
+            closed.reduce(|first, next| match first.0 == next.0 && next.2 > first.2 {
+                true => next,
+                false => first,
+            })?;
+        Some(Refusal { gate, retry_in })
+    }
+
+    fn permit(self: &Arc<Self>, ticket: Ticket, request: RequestId, now: Instant, lease: Duration) -> Permit {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Permit::new(Arc::clone(self), ticket, request, now, lease)
+    }
+}
