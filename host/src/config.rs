@@ -33,10 +33,12 @@ pub use access::{Access, Client};
 pub use environment::Environment;
 pub use plugins::{PluginFacts, PluginKind};
 pub use problem::{ConfigErrors, Problem};
-use seawall_core::settings::{Alias, Timeouts};
-use seawall_core::target::{Capabilities, ProviderName};
+use seawall_core::settings::{Alias, CapabilityOverrides, Timeouts};
+use seawall_core::target::ProviderName;
 use secrecy::SecretString;
 pub use source::Source;
+
+use crate::telemetry::LogLook;
 
 /// Everything the gateway needs to know, valid as a whole.
 #[derive(Clone, Debug)]
@@ -73,21 +75,9 @@ pub struct Server {
     /// Largest single stream event of an upstream in bytes.
     pub max_event_bytes: usize,
     /// How log lines look.
-    pub log_format: LogFormat,
+    pub log_format: LogLook,
     /// How long streams may go on after a stop was asked for.
     pub shutdown_timeout: Duration,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON otherwise.
-    #[default]
-    Auto,
-    /// For people.
-    Text,
-    /// For machines, one object a line.
-    Json,
 }
 
 /// The listener for operators.
@@ -113,50 +103,7 @@ pub struct Provider {
     /// The adapter's own settings as JSON text, always an object.
     pub config: Arc<str>,
     /// What the operator knows better than the adapter, by upstream model.
-    pub models: BTreeMap<Arc<str>, CapabilityOverrides>,
-}
-
-/// The operator's word on one model; what is `None` stays as the adapter says.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CapabilityOverrides {
-    /// Answers token by token.
-    pub streams: Option<bool>,
-    /// Takes tool definitions.
-    pub tools: Option<bool>,
-    /// Takes images.
-    pub vision: Option<bool>,
-    /// Obeys a JSON schema.
-    pub json_schema: Option<bool>,
-    /// Gives more than one choice in one answer.
-    pub choices: Option<bool>,
-    /// Continues an assistant message at the end of the conversation.
-    pub continues_assistant_prefix: Option<bool>,
-    /// Context window in tokens.
-    pub context_window: Option<u32>,
-    /// US dollars for a million input tokens.
-    pub input_price_per_1m: Option<f64>,
-    /// US dollars for a million output tokens.
-    pub output_price_per_1m: Option<f64>,
-}
-
-impl CapabilityOverrides {
-    /// What the adapter says, corrected.
-    #[must_use]
-    pub fn apply(&self, base: &Capabilities) -> Capabilities {
-        Capabilities {
-            streams: self.streams.unwrap_or(base.streams),
-            tools: self.tools.unwrap_or(base.tools),
-            vision: self.vision.unwrap_or(base.vision),
-            json_schema: self.json_schema.unwrap_or(base.json_schema),
-            choices: self.choices.unwrap_or(base.choices),
-            continues_assistant_prefix: self
-                .continues_assistant_prefix
-                .unwrap_or(base.continues_assistant_prefix),
-            context_window: self.context_window.or(base.context_window),
-            input_price_per_1m: self.input_price_per_1m.or(base.input_price_per_1m),
-            output_price_per_1m: self.output_price_per_1m.or(base.output_price_per_1m),
-        }
-    }
+    pub models: BTreeMap<Arc<str>, Arc<CapabilityOverrides>>,
 }
 
 impl Config {
@@ -171,6 +118,11 @@ impl Config {
             }
             Err(error) => Err(ConfigErrors::unreadable(&name, &error)),
         }
+    }
+
+    /// The client with this key, if keys are asked for.
+    pub fn client_for(&self, key: &str) -> Option<&Client> {
+        self.access.client_for(key)
     }
 
     /// Reads text. `base` is where relative paths count from.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use seawall_core::reply::ClientError;
-use seawall_core::settings::{Alias, AliasTarget};
+use seawall_core::settings::{Alias, AliasTarget, CapabilityOverrides};
 use seawall_core::target::TargetId;
 
 use super::Config;
@@ -41,10 +41,16 @@ impl Config {
         names.next().is_none().then(|| first.clone())
     }
 
+    /// The operator's word on a target's model.
+    fn overrides(&self, id: &TargetId) -> Option<Arc<CapabilityOverrides>> {
+        self.providers.get(&id.provider)?.models.get(&id.model).cloned()
+    }
+
     fn direct(&self, name: &str, id: TargetId) -> Alias {
+        let overrides = self.overrides(&id);
         Alias {
             name: name.into(),
-            targets: vec![AliasTarget { id, weight: 1.0 }],
+            targets: vec![AliasTarget { id, weight: 1.0, overrides }],
             timeouts: self.default_timeouts,
             policy: None,
             reroute_content_filter: false,

@@ -29,8 +29,8 @@ pub struct PluginFacts {
     pub id: Arc<str>,
     /// What it extends.
     pub kind: PluginKind,
-    /// The variable in which its provider's key usually stands.
-    pub credential_env: Option<String>,
+    /// The variables in which its provider's key usually stands, the usual one first.
+    pub credential_env: Vec<String>,
 }
 
 impl Config {
@@ -87,7 +87,7 @@ impl Config {
             .iter()
             .filter(|plugin| plugin.kind == PluginKind::Adapter)
             .filter_map(|plugin| {
-                let credential = env.get(plugin.credential_env.as_deref()?)?;
+                let credential = plugin.credential_env.iter().find_map(|name| env.get(name))?;
                 Some((plugin.id.clone(), found_provider(&plugin.id, credential)))
             })
             .collect();
@@ -125,7 +125,8 @@ fn found_provider(id: &Arc<str>, credential: String) -> Provider {
 }
 
 fn no_keys(loaded: &[PluginFacts]) -> Problem {
-    let variables: Vec<&str> = loaded.iter().filter_map(|plugin| plugin.credential_env.as_deref()).collect();
+    let variables: Vec<&str> =
+        loaded.iter().filter_map(|plugin| plugin.credential_env.first().map(String::as_str)).collect();
     let cause = "there is no configuration file, and no provider's key in the environment";
     let problem = Problem::new("no-providers", cause);
     if variables.is_empty() {

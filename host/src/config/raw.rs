@@ -11,7 +11,9 @@ use toml::de::DeValue;
 
 use super::reader::{At, Context, Section, wrong_type};
 use super::secret::SecretRef;
-use super::{CapabilityOverrides, LogFormat, Problem, value};
+use super::{Problem, value};
+use crate::telemetry::LogLook;
+use seawall_core::settings::CapabilityOverrides;
 
 /// The whole file.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ pub(super) struct RawServer {
     pub(super) max_body_bytes: Option<At<usize>>,
     pub(super) max_answer_bytes: Option<At<usize>>,
     pub(super) max_event_bytes: Option<At<usize>>,
-    pub(super) log_format: Option<At<LogFormat>>,
+    pub(super) log_format: Option<At<LogLook>>,
     pub(super) shutdown_timeout: Option<At<Duration>>,
 }
 
@@ -111,8 +113,7 @@ pub(super) struct RawProvider {
 
 impl RawProvider {
     fn read(name: At<String>, section: &mut Section<'_, '_>) -> Self {
-        let fix =
-            "name the adapter plugin, e.g. adapter = \"openai-compatible\"; `seawall plugin list` shows all";
+        let fix = "name its adapter plugin: adapter = \"ID\"; `seawall plugin list` shows all";
         Self {
             name,
             adapter: section.require("adapter", fix, value::non_empty),

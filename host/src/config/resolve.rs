@@ -16,6 +16,7 @@ use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawProvider, RawServe
 use super::reader::{At, Context};
 use super::secret::SecretRef;
 use super::{Access, Admin, Client, Config, Environment, Problem, Provider, Server, Source};
+use crate::telemetry::LogLook;
 
 const MIB: usize = 1 << 20;
 const NAME_RULE: &str = "letters, digits, `-`, `_`, `.` and `:`, at most 128";
@@ -27,7 +28,7 @@ pub(super) fn default_server() -> Server {
         max_body_bytes: 32 * MIB,
         max_answer_bytes: 32 * MIB,
         max_event_bytes: 8 * MIB,
-        log_format: super::LogFormat::Auto,
+        log_format: LogLook::Auto,
         shutdown_timeout: Duration::from_secs(300),
     }
 }
@@ -61,20 +62,18 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         let problem = Problem::new("no-providers", "no provider is configured, so nothing can be answered");
         context.report(problem.fix("add [providers.NAME] with an adapter, and a credential if it needs one"));
     }
-    let names: Vec<&str> = raw.providers.iter().map(|provider| provider.name.value.as_str()).collect();
-    let aliases =
-        raw.models.iter().filter_map(|alias| resolve_alias(alias, &names, default_timeouts, context));
-    let aliases = aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect();
-
     let access = resolve_access(&raw.clients, base, context);
     check_exposure(&raw.server, &raw.admin, &raw.clients, context);
     let admin = resolve_admin(raw.admin, base, context);
-    let providers: BTreeMap<_, _> = raw
-        .providers
-        .into_iter()
-        .filter_map(|provider| resolve_provider(provider, base, context))
-        .map(|provider| (provider.name.clone(), provider))
-        .collect();
+    // A provider with a problem of its own still exists for those who name it.
+    let names: Vec<String> = raw.providers.iter().map(|provider| provider.name.value.clone()).collect();
+    let providers =
+        raw.providers.into_iter().filter_map(|provider| resolve_provider(provider, base, context));
+    let providers = providers.map(|provider| (provider.name.clone(), provider)).collect();
+    let known = Providers { names: names.iter().map(String::as_str).collect(), resolved: &providers };
+    let aliases =
+        raw.models.iter().filter_map(|alias| resolve_alias(alias, &known, default_timeouts, context));
+    let aliases = aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect();
     Some(Config {
         source,
         server: resolve_server(raw.server),
@@ -197,7 +196,8 @@ fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Opt
     check_name("provider", &raw.name, context);
     let credential = raw.credential.and_then(|credential| fetch(&credential, base, context));
     let name: ProviderName = raw.name.value.into();
-    let models = raw.models.into_iter().map(|(model, overrides)| (model.value.into(), overrides)).collect();
+    let models =
+        raw.models.into_iter().map(|(model, overrides)| (model.value.into(), Arc::new(overrides))).collect();
     Some(Provider {
         name,
         adapter: raw.adapter?.value.into(),
@@ -208,9 +208,15 @@ fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Opt
     })
 }
 
+/// What targets can refer to.
+struct Providers<'a> {
+    names: Vec<&'a str>,
+    resolved: &'a BTreeMap<ProviderName, Provider>,
+}
+
 fn resolve_alias(
     raw: &RawAlias,
-    providers: &[&str],
+    providers: &Providers<'_>,
     defaults: Timeouts,
     context: &Context<'_>,
 ) -> Option<Alias> {
@@ -240,25 +246,27 @@ fn resolve_alias(
     })
 }
 
-fn resolve_target(raw: &At<RawTarget>, providers: &[&str]) -> Result<AliasTarget, Problem> {
+fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<AliasTarget, Problem> {
     let name = &raw.value.name;
     let Some(id) = TargetId::parse(name) else {
-        let sole = match providers {
+        let sole = match providers.names.as_slice() {
             [sole] => format!("write \"{sole}/{name}\""),
             _ => "write \"provider/model\"".to_owned(),
         };
         let cause = format!("`{name}` does not say which provider and which model");
         return Err(Problem::new("bad-target", cause).at(raw.at.clone()).fix(sole));
     };
-    if !providers.contains(&&*id.provider) {
-        let fix = match nearest(&id.provider, providers.iter().copied()) {
+    if !providers.names.contains(&&*id.provider) {
+        let fix = match nearest(&id.provider, providers.names.iter().copied()) {
             Some(near) => format!("did you mean \"{near}/{}\"?", id.model),
-            None => format!("add [providers.{}], or use one of: {}", id.provider, providers.join(", ")),
+            None => format!("add [providers.{}], or use one of: {}", id.provider, providers.names.join(", ")),
         };
         let cause = format!("provider `{}` is not configured", id.provider);
         return Err(Problem::new("unknown-provider", cause).at(raw.at.clone()).fix(fix));
     }
-    Ok(AliasTarget { id, weight: raw.value.weight })
+    let provider = providers.resolved.get(&id.provider);
+    let overrides = provider.and_then(|provider| provider.models.get(&id.model).cloned());
+    Ok(AliasTarget { id, weight: raw.value.weight, overrides })
 }
 
 /// Names go into URLs, metrics and headers; the first slash of a model name separates provider and model.

@@ -2,6 +2,7 @@
 
 mod access;
 mod bad;
+mod examples;
 mod good;
 mod plugins;
 

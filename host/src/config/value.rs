@@ -7,9 +7,10 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::Problem;
 use super::interpolate::interpolate;
 use super::reader::{Context, wrong_type};
-use super::{LogFormat, Problem};
+use crate::telemetry::LogLook;
 
 type Read<T> = Result<T, Problem>;
 type Item<'a, 'i> = &'a Spanned<DeValue<'i>>;
@@ -174,8 +175,8 @@ pub(super) fn base_url(context: &Context<'_>, item: Item<'_, '_>) -> Read<String
 }
 
 /// How log lines look.
-pub(super) fn log_format(context: &Context<'_>, item: Item<'_, '_>) -> Read<LogFormat> {
-    choice(context, item, &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
+pub(super) fn log_format(context: &Context<'_>, item: Item<'_, '_>) -> Read<LogLook> {
+    choice(context, item, &[("auto", LogLook::Auto), ("text", LogLook::Text), ("json", LogLook::Json)])
 }
 
 /// Which name stands in answers; true = the alias.

@@ -4,7 +4,7 @@ use super::good;
 use crate::config::{Config, Environment, PluginFacts, PluginKind};
 
 fn plugin(id: &str, kind: PluginKind, credential_env: Option<&str>) -> PluginFacts {
-    PluginFacts { id: id.into(), kind, credential_env: credential_env.map(Into::into) }
+    PluginFacts { id: id.into(), kind, credential_env: credential_env.map(Into::into).into_iter().collect() }
 }
 
 fn loaded() -> Vec<PluginFacts> {
