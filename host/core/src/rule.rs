@@ -73,6 +73,9 @@ pub enum Vote {
     /// A failure if no content came although the attempt had a whole first-token time. Else a client with tiny
     /// deadlines could open breakers for everybody.
     IfFairShare,
+    /// A failure if the attempt was given at least a quarter of its first-token time. It may be given less than all of
+    /// it when the request's time is short, and that shortness is the client's, not the target's.
+    IfPatient,
 }
 
 /// The gate that a failure closes; its scope comes from the failure.
@@ -117,7 +120,7 @@ impl Class {
     /// What follows from this class.
     pub const fn rule(self) -> Rule {
         use SameTarget::{AfterHint, Never, Once, OnceAtOnce};
-        use Vote::{Fail, IfFairShare, Soft};
+        use Vote::{Fail, IfFairShare, IfPatient, Soft};
         match self {
             Self::RateLimited => Rule {
                 same_target: AfterHint,
@@ -135,7 +138,7 @@ impl Class {
             Self::ServerError => row(Once, Fail, 502, "server_error"),
             Self::Connect => row(OnceAtOnce, Fail, 502, "connect"),
             Self::TimeoutConnect => row(Never, Fail, 504, "timeout_connect"),
-            Self::TimeoutFirstToken => row(Never, Fail, 504, "timeout_first_token"),
+            Self::TimeoutFirstToken => row(Never, IfPatient, 504, "timeout_first_token"),
             Self::TimeoutStall => row(Never, Fail, 504, "timeout_stall"),
             Self::TimeoutTotal => {
                 Rule { next_target: NextTarget::No, ..row(Never, IfFairShare, 504, "timeout_total") }

@@ -170,9 +170,16 @@ impl Targets {
 
     /// One real call although the breakers of all candidates refuse: better than a certain error, as long as it stays
     /// one. At most one in flight per target and one a second per alias; every other gate, and an operator's forced
-    /// open, still refuse. Ask for the target first whose refusal ends first.
+    /// open, still refuse. Ask for the target first whose refusal ends first. A target that only ramps up, or whose
+    /// open time is over by now, is called as usual.
     pub fn try_last_resort(&self, id: &TargetId, alias: &str, request: RequestId) -> Option<Permit> {
-        let permit = self.get(id).try_last_resort(request, LAST_RESORT_LEASE)?;
+        let state = self.get(id);
+        match state.try_acquire(request, LAST_RESORT_LEASE, true) {
+            Ok(permit) => return Some(permit),
+            Err(refusal) if refusal.gate != Gate::Breaker => return None,
+            Err(_) => {}
+        }
+        let permit = state.try_last_resort(request, LAST_RESORT_LEASE)?;
         self.take_alias_turn(alias).then_some(permit)
     }
 

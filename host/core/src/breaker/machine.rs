@@ -15,7 +15,7 @@ const GOOD: usize = 0;
 const BAD: usize = 1;
 
 /// A ramp's refusal is short-lived: the next call has a better chance.
-const RAMP_PAUSE: Duration = Duration::from_secs(1);
+const RAMP_PAUSE: Duration = Duration::from_millis(100);
 /// Share of traffic right after closing.
 const RAMP_START: f64 = 0.1;
 /// Nobody forgets a forced breaker for longer than this.
@@ -136,7 +136,7 @@ impl Machine {
             }
             State::Closed { .. } | State::ForcedClosed { .. } => Ok(self.ticket(Admission::Normal, request)),
             State::Open { until } | State::ForcedOpen { until } if now < *until => Err(*until - now),
-            State::HalfOpen { probe: Some(lease), .. } => Err(lease.deadline.saturating_duration_since(now)),
+            State::HalfOpen { probe: Some(lease), .. } => Err(self.probe_pause(now, lease)),
             State::Open { .. } | State::ForcedOpen { .. } => {
                 let waiting = State::HalfOpen { probe: None, good: Run::default() };
                 self.enter(waiting, "open_time_over", None, vec![request]);
@@ -282,16 +282,16 @@ impl Machine {
 
     pub(super) fn view(&mut self, now: Instant) -> View {
         self.advance(now);
-        let retry_at = match &self.state {
-            State::Open { until } | State::ForcedOpen { until } => Some(*until),
-            State::HalfOpen { probe: Some(lease), .. } => Some(lease.deadline),
+        let retry_in = match &self.state {
+            State::Open { until } | State::ForcedOpen { until } => Some(until.saturating_duration_since(now)),
+            State::HalfOpen { probe: Some(lease), .. } => Some(self.probe_pause(now, lease)),
             _ => None,
         };
         View {
             circuit: self.circuit(),
             generation: self.generation,
             opens: self.opens,
-            retry_in: retry_at.map(|at| at.saturating_duration_since(now)).filter(|left| !left.is_zero()),
+            retry_in: retry_in.filter(|left| !left.is_zero()),
             forced_reason: self.forced_reason.clone(),
             stale_votes: self.stale_votes,
             would_open: self.would_open,
@@ -337,6 +337,11 @@ impl Machine {
             *probe = Some(Lease { deadline: now + lease.min(LEASE_CAP), request });
         }
         self.ticket(Admission::Probe, request)
+    }
+
+    /// A probe is mostly decided long before its lease ends, which for plain answers may be a minute.
+    fn probe_pause(&self, now: Instant, lease: &Lease) -> Duration {
+        lease.deadline.saturating_duration_since(now).min(self.settings.open_base)
     }
 
     fn is_current(&mut self, ticket: &Ticket) -> bool {

@@ -435,7 +435,9 @@ impl Walk {
         assert_eq!((view.circuit, view.generation), (self.model.circuit, self.model.generation));
         let until = match self.model.circuit {
             Circuit::Open | Circuit::ForcedOpen => Some(self.model.until),
-            Circuit::HalfOpen => self.model.probe_deadline,
+            Circuit::HalfOpen => {
+                self.model.probe_deadline.map(|end| end.min(self.now + Duration::from_secs(5)))
+            }
             _ => None,
         };
         let left =

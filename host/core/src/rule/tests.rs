@@ -24,7 +24,7 @@ fn every_class_has_the_row_of_the_design() {
         (C::ServerError, T::Once, N::Yes, V::Fail, G::None, 502, Again::No),
         (C::Connect, T::OnceAtOnce, N::Yes, V::Fail, G::None, 502, Again::No),
         (C::TimeoutConnect, T::Never, N::Yes, V::Fail, G::None, 504, Again::No),
-        (C::TimeoutFirstToken, T::Never, N::Yes, V::Fail, G::None, 504, Again::No),
+        (C::TimeoutFirstToken, T::Never, N::Yes, V::IfPatient, G::None, 504, Again::No),
         (C::TimeoutStall, T::Never, N::Yes, V::Fail, G::None, 504, Again::No),
         (C::TimeoutTotal, T::Never, N::No, V::IfFairShare, G::None, 504, Again::No),
         (C::StreamBroken, T::Never, N::Yes, V::Fail, G::None, 502, Again::No),

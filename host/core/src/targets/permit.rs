@@ -17,6 +17,8 @@ use crate::target::TargetId;
 
 /// What a caller adds to the first-token time to get a lease.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// A fourth of the first-token time is enough to blame silence on the target.
+const PATIENT_PART: u32 = 4;
 
 /// One admitted call. Ends in [`Permit::finished`], [`Permit::failed`] or by being dropped, which says nothing about
 /// the target: the client left, or another target was first.
@@ -88,7 +90,8 @@ impl Permit {
         let weight = match failure.class.rule().vote {
             Vote::Fail => Some(Weight::Full),
             Vote::Soft => Some(Weight::Soft),
-            Vote::IfFairShare => self.had_fair_share(now, &ticket).then_some(Weight::Full),
+            Vote::IfFairShare => self.waited(now, &ticket, 1).then_some(Weight::Full),
+            Vote::IfPatient => self.waited(now, &ticket, PATIENT_PART).then_some(Weight::Full),
             // A rate-limited probe has proved nothing; the rate gate keeps the next one waiting.
             Vote::None => (storm && ticket.admission() == Admission::Normal).then_some(Weight::Full),
         };
@@ -103,9 +106,9 @@ impl Permit {
         self.state.announce(changes);
     }
 
-    /// A whole first-token time without content.
-    fn had_fair_share(&self, now: Instant, ticket: &Ticket) -> bool {
-        let share = self.lease.saturating_sub(LEASE_MARGIN);
+    /// No content although the call had this part of its first-token time.
+    fn waited(&self, now: Instant, ticket: &Ticket, part: u32) -> bool {
+        let share = self.lease.saturating_sub(LEASE_MARGIN) / part;
         !ticket.started() && now.saturating_duration_since(self.admitted) >= share
     }
 

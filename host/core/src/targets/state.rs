@@ -105,9 +105,10 @@ impl TargetState {
         })
     }
 
+    /// A call past an open breaker. The caller has asked the gates.
     pub(super) fn try_last_resort(self: &Arc<Self>, request: RequestId, lease: Duration) -> Option<Permit> {
         let now = self.outside.clock.now();
-        if self.closed_gate(now).is_some() || self.last_resort_in_flight.swap(true, Ordering::AcqRel) {
+        if self.last_resort_in_flight.swap(true, Ordering::AcqRel) {
             return None;
         }
         let (ticket, changes) = self.breaker.last_resort(now, request, lease);

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::class::{Class, Failure, Scope};
 use crate::note::{Circuit, Note};
+use crate::rule::{GateAction, Vote};
 
 const LEASE: Duration = Duration::from_secs(11);
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -101,7 +102,7 @@ async fn each_class_closes_its_gate_in_its_scope() {
     check(Class::Auth, Model, None, Some(Gate::Credential), None);
     check(Class::ModelNotFound, Model, None, Some(Gate::MissingModel), None);
     for class in Class::ALL {
-        if class.rule().gate == crate::rule::GateAction::None {
+        if class.rule().gate == GateAction::None {
             check(class, Credential, None, None, None);
         }
     }
@@ -142,7 +143,7 @@ async fn only_counted_classes_open_the_breaker() {
             house.fail("p/a", &failure(class, Scope::Model, None));
         }
         let opened = house.state("p/a").circuit() == Circuit::Open;
-        assert_eq!(opened, class.rule().vote == crate::rule::Vote::Fail, "{class}");
+        assert_eq!(opened, class.rule().vote == Vote::Fail, "{class}");
     }
 }
 
@@ -167,18 +168,20 @@ async fn a_storm_of_rate_limits_never_opens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_votes_only_after_a_fair_share() {
-    let after = |seconds| async move {
+async fn silence_votes_only_if_there_was_time() {
+    let after = |class, ms| async move {
         let house = House::new();
         for _ in 0..3 {
             let permit = house.acquire("p/a").unwrap();
-            tokio::time::advance(S(seconds)).await;
-            permit.failed(&failure(Class::TimeoutTotal, Scope::Model, None));
+            tokio::time::advance(Duration::from_millis(ms)).await;
+            permit.failed(&failure(class, Scope::Model, None));
         }
         house.state("p/a").circuit()
     };
-    assert_eq!(after(9).await, Circuit::Closed);
-    assert_eq!(after(10).await, Circuit::Open);
+    assert_eq!(after(Class::TimeoutTotal, 9_999).await, Circuit::Closed);
+    assert_eq!(after(Class::TimeoutTotal, 10_000).await, Circuit::Open);
+    assert_eq!(after(Class::TimeoutFirstToken, 2_499).await, Circuit::Closed);
+    assert_eq!(after(Class::TimeoutFirstToken, 2_500).await, Circuit::Open);
     let house = House::new();
     for _ in 0..3 {
         let mut permit = house.acquire("p/a").unwrap();
@@ -250,6 +253,20 @@ async fn a_good_last_resort_starts_the_recovery() {
         house.acquire("p/a").unwrap().finished();
     }
     assert_eq!(house.state("p/a").circuit(), Circuit::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ramping_target_is_no_last_resort() {
+    let house = House::new();
+    house.open("p/a");
+    tokio::time::advance(S(5)).await;
+    for _ in 0..3 {
+        house.acquire("p/a").unwrap().finished();
+    }
+    assert_eq!(house.state("p/a").circuit(), Circuit::Closed);
+    assert!((0..100).any(|_| house.gate("p/a") == Some(Gate::Breaker)), "it ramps");
+    let all: Vec<_> = (0..100).filter_map(|_| house.last_resort("p/a", "chat")).collect();
+    assert_eq!(all.len(), 100, "nobody else can serve, and it is healthy");
 }
 
 #[tokio::test(start_paused = true)]
