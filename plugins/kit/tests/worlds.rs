@@ -1,5 +1,7 @@
 //! Each built component exports exactly its own world, and imports nothing of the contract but `host` and the types.
 
+#![expect(clippy::unwrap_used, reason = "a test: an unreadable component fails it")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

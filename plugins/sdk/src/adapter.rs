@@ -56,7 +56,7 @@ pub trait ProviderAdapter: 'static {
     /// A failure that the reply holds, or `malformed`.
     fn parse_response(kind: &str, target: &Target, reply: &Reply) -> Result<Answer, ProviderError> {
         let _ = target;
-        chat::parse_response(kind, reply)
+        chat::parse_response(kind, reply, chat::classify)
     }
 
     /// Says what a failure means: a status of 400 or more, an error object in a 200, an error event of a stream.

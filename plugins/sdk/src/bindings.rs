@@ -3,7 +3,7 @@
 //!
 //! Each world's full description goes into a component through its export macro only, so a plugin carries exactly the
 //! world that it exports although all three are generated here.
-#![expect(missing_docs, clippy::all, reason = "generated from the contract, documented there")]
+#![expect(missing_docs, reason = "generated from the contract, documented there")]
 #![allow(
     missing_debug_implementations,
     unreachable_pub,

@@ -5,17 +5,21 @@
 
 mod classify;
 mod completion;
+mod error_body;
 mod render;
 mod request;
 mod stream;
 mod usage;
+mod words;
 
-pub use classify::{ErrorBody, class_of_status, class_of_word, classify, classify_with};
+pub use classify::{classify, classify_with};
 pub use completion::{Choice, Completion, ToolCall, normalise, parse_response};
-pub use render::{Dialect, render};
+pub use error_body::ErrorBody;
+pub use render::{Dialect, Words, render};
 pub use request::{Patch, request};
 pub use stream::{ChunkDecoder, Classify, finish_reason, finish_word, flatten};
 pub use usage::{read_usage, write_usage};
+pub use words::{class_of_status, class_of_word};
 
 use crate::adapter::{Auth, Capabilities, Settings};
 
@@ -42,3 +46,6 @@ pub fn capabilities() -> Capabilities {
         output_price_per_1m: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

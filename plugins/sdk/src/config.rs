@@ -159,3 +159,15 @@ fn show(value: &Value) -> String {
         other => kind(other).to_owned(),
     }
 }
+
+/// All problems in one line, for errors that are text.
+pub fn summary(problems: &[ConfigProblem]) -> String {
+    let lines = problems.iter().map(|p| match p.path.as_str() {
+        "" => p.message.clone(),
+        path => format!("{path}: {}", p.message),
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests;

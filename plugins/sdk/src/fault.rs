@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use crate::bindings::fault::exports::seawall::plugin::fault::{Guest, GuestTransform};
+use crate::random::{Draws, hash, mix};
 
 pub use crate::bindings::adapter::seawall::plugin::types::{ConfigProblem, ErrorClass, Header, Manifest};
 pub use crate::bindings::fault::exports::seawall::plugin::fault::{
@@ -49,6 +50,15 @@ pub struct Untouched;
 impl Transform for Untouched {
     fn piece(&mut self, frames: Vec<Frame>) -> Vec<Step> {
         frames.into_iter().map(Step::Send).collect()
+    }
+}
+
+impl Attempt {
+    /// Random draws for this attempt: equal for equal arguments, unrelated between attempts, also between the attempts
+    /// of one request.
+    pub fn draws(&self) -> Draws {
+        let place = hash(&self.provider) ^ hash(&self.model).rotate_left(1) ^ u64::from(self.attempt);
+        Draws::new(mix(self.random ^ mix(self.ordinal ^ mix(place))))
     }
 }
 

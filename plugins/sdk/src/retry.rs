@@ -3,6 +3,10 @@
 use crate::adapter::Header;
 use crate::headers::get;
 
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+
 /// Longest hint passed on, in ms (seven days); more is no hint but a refusal, and the host caps further.
 const LONGEST_MS: f64 = 7.0 * 86_400_000.0;
 
@@ -88,8 +92,6 @@ fn whole_ms(ms: f64) -> Option<u64> {
 
 /// Unix seconds of an HTTP date in its usual form (`Sun, 06 Nov 1994 08:49:37 GMT`).
 pub fn http_date(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, rest) = text.trim().split_once(", ")?;
     let mut parts = rest.split_ascii_whitespace();
     let day: i64 = parts.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
@@ -112,3 +114,32 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - DAYS_TO_EPOCH
 }
+
+/// Writes Unix seconds as an HTTP date (`Sun, 06 Nov 1994 08:49:37 GMT`).
+pub fn write_http_date(seconds: u64) -> String {
+    // The last second that the form can hold, 9999-12-31 23:59:59.
+    let seconds = seconds.min(253_402_300_799);
+    let (days, clock) = (seconds / 86_400, seconds % 86_400);
+    let name = |names: &[&'static str], at: u64| {
+        usize::try_from(at).ok().and_then(|at| names.get(at).copied()).unwrap_or_default()
+    };
+    let (year, month, day) = date_of(days);
+    let (weekday, month) = (name(&WEEKDAYS, days % 7), name(&MONTHS, month - 1));
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
+/// Year, month (1 to 12) and day of a number of days from 1970-01-01.
+fn date_of(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,9 @@ const NAME: &str = "minimal-adapter";
 const BASE_URL: &str = "https://llm.example/v1";
 const KEY_VARIABLE: &str = "EXAMPLE_API_KEY";
 
-struct Minimal;
+/// The adapter.
+#[derive(Debug)]
+pub struct Minimal;
 
 impl ProviderAdapter for Minimal {
     fn describe() -> Info {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::adapter::{Answer, Failure, FinishReason, Reply, Usage};
-use crate::chat::{classify, finish_word, flatten, read_usage, write_usage};
+use crate::chat::{Classify, finish_word, flatten, read_usage, write_usage};
 use crate::error::ProviderError;
 
 /// A plain answer in the making; [`Completion::into_answer`] writes it as a `chat.completion` object.
@@ -108,28 +108,35 @@ impl ToolCall {
     }
 }
 
-/// Reads a plain 2xx reply that is already (nearly) a `chat.completion` or an embeddings list.
+/// Reads a plain 2xx reply that is already (nearly) a `chat.completion` or an embeddings list; `classify` reads a
+/// failure that it holds.
 ///
 /// # Errors
 /// The failure that the reply holds, or `malformed` when it is neither.
-pub fn parse_response(kind: &str, reply: &Reply) -> Result<Answer, ProviderError> {
+pub fn parse_response(kind: &str, reply: &Reply, classify: Classify) -> Result<Answer, ProviderError> {
     let parsed: Value = serde_json::from_slice(&reply.body)
         .map_err(|e| ProviderError::malformed(format!("the reply is not JSON: {e}")))?;
     let main = if kind == "embeddings" { "data" } else { "choices" };
     if !parsed.get(main).is_some_and(Value::is_array) {
         if ["error", "message", "detail"].iter().any(|name| parsed.get(name).is_some_and(|v| !v.is_null())) {
-            return Err(classify(&Failure {
-                status: Some(reply.status),
-                headers: reply.headers.clone(),
-                data: reply.body.clone(),
-                in_stream: false,
-            }));
+            return Err(classify(&failure(reply, reply.body.clone())));
         }
         return Err(ProviderError::malformed(format!("the reply has no `{main}`")));
+    }
+    let broken = parsed.pointer("/choices/0/error").filter(|error| !error.is_null());
+    if let Some(error) = broken {
+        return Err(classify(&failure(
+            reply,
+            serde_json::json!({ "error": error }).to_string().into_bytes(),
+        )));
     }
     let usage = parsed.get("usage").and_then(read_usage);
     let body = if kind == "chat" { normalise(parsed).to_string().into_bytes() } else { reply.body.clone() };
     Ok(Answer { body, usage })
+}
+
+fn failure(reply: &Reply, data: Vec<u8>) -> Failure {
+    Failure { status: Some(reply.status), headers: reply.headers.clone(), data, in_stream: false }
 }
 
 /// Turns typed content blocks into plain text and `reasoning_content`, and calls with object arguments into text ones;

@@ -12,11 +12,14 @@ pub fn render(shape: &Shape) -> Option<Reply> {
     Dialect::OPENAI.render(shape)
 }
 
+/// Status, type, code and message of a failure.
+pub type Words = (u16, &'static str, Value, &'static str);
+
 /// How one provider writes its failures. Everything not said here is as OpenAI does it.
 #[derive(Clone, Copy, Debug)]
 pub struct Dialect {
-    /// Status, type, code and message of a class; `None` leaves it to [`Dialect::OPENAI`].
-    pub failure: fn(ErrorClass) -> Option<(u16, &'static str, Value, &'static str)>,
+    /// How it says a class; `None` leaves it to [`Dialect::OPENAI`].
+    pub failure: fn(ErrorClass) -> Option<Words>,
     /// The body around these words.
     pub body: fn(status: u16, kind: &str, code: &Value, message: &str) -> Value,
     /// A failure inside a stream is an `event: error` instead of a bare data line.
@@ -129,7 +132,7 @@ fn reply(status: u16, content_type: Header, body: String) -> Reply {
     Reply { status, headers: vec![content_type], body: body.into_bytes() }
 }
 
-fn openai(class: ErrorClass) -> (u16, &'static str, Value, &'static str) {
+fn openai(class: ErrorClass) -> Words {
     const INVALID: &str = "invalid_request_error";
     match class {
         ErrorClass::RateLimited => {

@@ -123,8 +123,8 @@ impl ChunkDecoder {
         else {
             return;
         };
-        if native == "error" {
-            self.fail(br#"{"error":{"message":"the provider ended the answer with an error"}}"#, out);
+        if let Some(failure) = broken_off(native) {
+            self.fail(failure, out);
             return;
         }
         let stop_sequence = choice.get("stop_reason").and_then(Value::as_str).filter(|_| native == "stop");
@@ -220,6 +220,20 @@ impl ChunkDecoder {
             self.calls.entry((at, key)).or_insert(Call { index: wanted, id: None, named: false });
         }
         Some((at, key))
+    }
+}
+
+/// Finish reasons that say that the answer was not finished, as the error they stand for.
+fn broken_off(native: &str) -> Option<&'static [u8]> {
+    match native {
+        "error" => Some(br#"{"error":{"message":"the provider ended the answer with an error"}}"#),
+        "insufficient_system_resource" => {
+            Some(br#"{"error":{"message":"the provider ran out of capacity","code":"no_capacity"}}"#)
+        }
+        "network_error" => {
+            Some(br#"{"error":{"message":"the provider lost its model","code":"bad_gateway"}}"#)
+        }
+        _ => None,
     }
 }
 

@@ -10,6 +10,8 @@ pub fn read_usage(usage: &Value) -> Option<Usage> {
     let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| count(pointer));
     let input = first(&["/prompt_tokens", "/input_tokens"]);
     let output = first(&["/completion_tokens", "/output_tokens"]);
+    // Embeddings may come with a total only.
+    let input = if output.is_none() { input.or_else(|| count("/total_tokens")) } else { input };
     if input.is_none() && output.is_none() {
         return None;
     }
