@@ -4,9 +4,8 @@ use seawall_plugin::prelude::*;
 use seawall_translate::Json;
 use seawall_translate::answer::fold;
 
-use crate::error;
 use crate::request::format::JSON_ANSWER;
-use crate::usage;
+use crate::{error, state, usage};
 
 /// Most content blocks open at once: a healthy stream has one.
 const MAX_OPEN_BLOCKS: usize = 64;
@@ -57,7 +56,9 @@ pub(crate) struct MessageReader {
 #[derive(Debug)]
 enum Block {
     Text,
+    /// `length` of its words in bytes.
     Thought {
+        length: usize,
         signature: String,
     },
     Call {
@@ -98,13 +99,13 @@ impl MessageReader {
                 Block::Text
             }
             Some("thinking") => {
-                think(block.text("thinking"), None, out);
-                Block::Thought { signature: block.text("signature").unwrap_or_default().to_owned() }
+                let text = block.text("thinking").unwrap_or_default();
+                think(text, None, out);
+                let signature = block.text("signature").unwrap_or_default().to_owned();
+                Block::Thought { length: text.len(), signature }
             }
             Some("redacted_thinking") => {
-                let data = block.text("data").unwrap_or_default();
-                let state = Json::object().with("type", "redacted_thinking").with("data", data);
-                think(None, Some(state.to_string()), out);
+                think("", Some(state::redacted(block.text("data").unwrap_or_default())), out);
                 Block::Other
             }
             Some("tool_use") => self.open_call(block, out),
@@ -139,8 +140,12 @@ impl MessageReader {
         let Some((_, block)) = self.blocks.iter_mut().find(|(open, _)| *open == at) else { return };
         match (block, delta.text("type")) {
             (Block::Text, Some("text_delta")) => say(delta.text("text"), out),
-            (Block::Thought { .. }, Some("thinking_delta")) => think(delta.text("thinking"), None, out),
-            (Block::Thought { signature }, Some("signature_delta")) => {
+            (Block::Thought { length, .. }, Some("thinking_delta")) => {
+                let text = delta.text("thinking").unwrap_or_default();
+                *length = length.saturating_add(text.len());
+                think(text, None, out);
+            }
+            (Block::Thought { signature, .. }, Some("signature_delta")) => {
                 signature.push_str(delta.text("signature").unwrap_or_default());
             }
             (Block::Call { index, input }, Some("input_json_delta")) => {
@@ -157,7 +162,9 @@ impl MessageReader {
     pub(crate) fn close(&mut self, at: u64, out: &mut Vec<StreamEvent>) {
         let Some(position) = self.blocks.iter().position(|(open, _)| *open == at) else { return };
         match self.blocks.swap_remove(position).1 {
-            Block::Thought { signature } if !signature.is_empty() => think(None, Some(signature), out),
+            Block::Thought { length, signature } if !signature.is_empty() => {
+                think("", Some(state::signed(length, &signature)), out);
+            }
             Block::Call { index, input } => {
                 if let Some(rest) = input.rest() {
                     argue(index, &rest, out);
@@ -212,10 +219,9 @@ fn say(text: Option<&str>, out: &mut Vec<StreamEvent>) {
     }
 }
 
-fn think(text: Option<&str>, opaque: Option<String>, out: &mut Vec<StreamEvent>) {
-    let text = text.unwrap_or_default().to_owned();
+fn think(text: &str, opaque: Option<String>, out: &mut Vec<StreamEvent>) {
     if !text.is_empty() || opaque.is_some() {
-        out.push(Event::Reasoning(Reasoning { text, opaque }).of(0));
+        out.push(Event::Reasoning(Reasoning { text: text.to_owned(), opaque }).of(0));
     }
 }
 

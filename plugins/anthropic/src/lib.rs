@@ -7,7 +7,7 @@
 //! - **JSON schema**: the API's own structured output where the model has it, else a forced tool whose input becomes
 //!   the answer's text ([`request::format`]).
 //! - **Reasoning**: adaptive thinking with an effort where the model has it, else a token budget
-//!   ([`request::thinking`]). Signed blocks go out as `thinking_blocks` and come back the same way.
+//!   ([`request::thinking`]). Signatures travel as provider state and come back with the next turn ([`state`]).
 //! - **Penalties, seed and logit bias** are ignored: an answer without them is still the answer that was asked for.
 
 mod answer;
@@ -16,6 +16,7 @@ mod dialect;
 mod error;
 mod models;
 mod request;
+mod state;
 mod usage;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! A whole answer's events as a chat completion.
 
-use seawall_plugin::adapter::{Answer, Event, Finish, Reasoning, StreamEvent, ToolDelta, Usage};
+use seawall_plugin::adapter::{Answer, Event, Finish, FinishReason, StreamEvent, ToolDelta, Usage};
+use seawall_plugin::chat::finish_word;
 use seawall_plugin::error::ProviderError;
 
-use crate::finish;
 use crate::json::Json;
 use crate::opaque;
 
@@ -45,9 +45,8 @@ struct Choice {
     index: u32,
     text: String,
     reasoning: String,
-    /// The readable part of the reasoning block that has no signature yet.
-    open_thought: String,
-    thoughts: Vec<Json>,
+    /// Provider state of the reasoning, pieces joined.
+    reasoning_state: String,
     calls: Vec<Call>,
     /// Members of the choice, and of the message, that have no event of their own.
     extra: Vec<(String, Json)>,
@@ -90,7 +89,10 @@ impl Choice {
     fn add(&mut self, event: Event) {
         match event {
             Event::Text(text) => self.text.push_str(&text),
-            Event::Reasoning(reasoning) => self.think(reasoning),
+            Event::Reasoning(reasoning) => {
+                self.reasoning.push_str(&reasoning.text);
+                self.reasoning_state.push_str(reasoning.opaque.as_deref().unwrap_or_default());
+            }
             Event::ToolCall(delta) => self.call(delta),
             Event::Finish(finish) => self.finish = Some(finish),
             Event::RawChoice(raw) => {
@@ -106,21 +108,6 @@ impl Choice {
         }
     }
 
-    /// State closes the block of reasoning that it signs. State that is an object is a block of its own.
-    fn think(&mut self, reasoning: Reasoning) {
-        self.reasoning.push_str(&reasoning.text);
-        self.open_thought.push_str(&reasoning.text);
-        let Some(state) = reasoning.opaque else { return };
-        let block = match Json::parse(state.as_bytes()) {
-            Ok(block) if block.is_object() => block,
-            _ => Json::object()
-                .with("type", "thinking")
-                .with("thinking", std::mem::take(&mut self.open_thought))
-                .with("signature", state),
-        };
-        self.thoughts.push(block);
-    }
-
     fn call(&mut self, delta: ToolDelta) {
         match self.calls.iter_mut().find(|call| call.index == delta.index) {
             Some(call) => call.add(delta),
@@ -133,18 +120,16 @@ impl Choice {
     }
 
     fn to_json(&self) -> Json {
-        let reason = self.finish.as_ref().map_or("stop", |finish| finish::word(finish.reason));
+        let finish = self.finish.as_ref();
         let silent = self.text.is_empty() && !self.calls.is_empty();
         let content = if silent { Json::Null } else { Json::from(self.text.as_str()) };
-        let thoughts = (!self.thoughts.is_empty()).then(|| Json::List(self.thoughts.clone()));
         let calls = (!self.calls.is_empty()).then(|| self.calls.iter().map(Call::to_json).collect::<Json>());
-        let reasoning = (!self.reasoning.is_empty()).then_some(self.reasoning.as_str());
         let mut message = Json::object()
             .with("role", "assistant")
             .with("content", content)
             .with("refusal", Json::Null)
-            .with_some("reasoning_content", reasoning)
-            .with_some("thinking_blocks", thoughts)
+            .with_some("reasoning_content", non_empty(&self.reasoning))
+            .with_some("reasoning_opaque", non_empty(&self.reasoning_state))
             .with_some("tool_calls", calls);
         for (name, value) in &self.message_extra {
             message.set(name, value);
@@ -153,15 +138,9 @@ impl Choice {
             .with("index", self.index)
             .with("message", message)
             .with("logprobs", Json::Null)
-            .with("finish_reason", reason)
-            .with_some(
-                "native_finish_reason",
-                self.finish.as_ref().and_then(|finish| finish.native.as_deref()),
-            )
-            .with_some(
-                "stop_sequence",
-                self.finish.as_ref().and_then(|finish| finish.stop_sequence.as_deref()),
-            );
+            .with("finish_reason", finish_word(finish.map_or(FinishReason::Other, |finish| finish.reason)))
+            .with_some("native_finish_reason", finish.and_then(|finish| finish.native.as_deref()))
+            .with_some("stop_reason", finish.and_then(|finish| finish.stop_sequence.as_deref()));
         for (name, value) in &self.extra {
             choice.set(name, value);
         }
@@ -190,6 +169,10 @@ impl Call {
             .with("function", function)
             .with_some("extra_content", self.opaque.as_deref().map(opaque::for_call))
     }
+}
+
+fn non_empty(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn usage(usage: &Usage) -> Json {

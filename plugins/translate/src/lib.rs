@@ -8,7 +8,6 @@
 //! Nothing in here fails on strange input other than by a typed refusal that names the request member.
 
 pub mod answer;
-pub mod finish;
 pub mod json;
 pub mod media;
 pub mod message;

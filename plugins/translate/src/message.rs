@@ -45,7 +45,11 @@ pub struct Assistant<'a> {
     pub parts: Vec<Part<'a>>,
     /// Its calls.
     pub calls: Vec<Call<'a>>,
-    /// Its reasoning, as far as the client gave it back.
+    /// Its reasoning in words, if the client gave it back.
+    pub reasoning: &'a str,
+    /// Provider state of the reasoning, pieces joined.
+    pub reasoning_state: &'a str,
+    /// Blocks of reasoning, from clients that keep them apart.
     pub thoughts: Vec<Thought<'a>>,
 }
 
@@ -104,11 +108,16 @@ fn read<'a>(at: &str, message: &'a Json) -> Result<Message<'a>, ProviderError> {
     match message.text("role") {
         Some("system" | "developer") => Ok(Message::System(parts)),
         Some("user") => Ok(Message::User(parts)),
-        Some("assistant") => Ok(Message::Assistant(Assistant {
-            parts,
-            calls: calls(at, message)?,
-            thoughts: thoughts(message),
-        })),
+        Some("assistant") => {
+            let text = |name: &str| message.text(name).unwrap_or_default();
+            Ok(Message::Assistant(Assistant {
+                parts,
+                calls: calls(at, message)?,
+                reasoning: text("reasoning_content"),
+                reasoning_state: text("reasoning_opaque"),
+                thoughts: thoughts(message),
+            }))
+        }
         Some("tool") => {
             let id = message.text("tool_call_id");
             let id =
@@ -224,27 +233,15 @@ fn arguments(value: Option<&Json>) -> Json {
     if parsed.is_object() { parsed } else { Json::object().with("value", parsed) }
 }
 
-/// Reasoning as `thinking_blocks` (what this gateway gives out), or as `reasoning_details`.
+/// `thinking_blocks`; what has no signature is of no use to a provider.
 fn thoughts(message: &Json) -> Vec<Thought<'_>> {
-    let blocks = message.list("thinking_blocks").iter().filter_map(|block| match block.text("type")? {
+    let read = |block| match Json::text(block, "type")? {
         "thinking" => Some(Thought::Signed {
             text: block.text("thinking").unwrap_or_default(),
             signature: block.text("signature").filter(|s| !s.is_empty())?,
         }),
         "redacted_thinking" => block.text("data").map(Thought::Redacted),
         _ => None,
-    });
-    let blocks: Vec<Thought<'_>> = blocks.collect();
-    if !blocks.is_empty() {
-        return blocks;
-    }
-    let details =
-        message.list("reasoning_details").iter().filter_map(|detail| match detail.text("type")? {
-            "reasoning.text" => Some(Thought::Signed {
-                text: detail.text("text").unwrap_or_default(),
-                signature: detail.text("signature").filter(|s| !s.is_empty())?,
-            }),
-            _ => None,
-        });
-    details.collect()
+    };
+    message.list("thinking_blocks").iter().filter_map(read).collect()
 }

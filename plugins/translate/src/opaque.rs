@@ -1,28 +1,28 @@
 //! Provider state (signatures) that travels through a client and must come back unchanged.
 //!
 //! A conversation may move from one provider to another between two turns, and a provider refuses a request that
-//! carries a stranger's signature. So state is either marked with its owner (`owner:state`) or plain base64, which
-//! never holds a colon.
+//! carries a stranger's signature: state bears its owner's mark. Clients glue the pieces of a stream together, so a
+//! piece of state also shows where it ends: `owner:state;`. Neither sign occurs in base64.
 
 use crate::Json;
 
-/// State with its owner's mark.
+/// State with its owner's mark and its end.
 pub fn mark(owner: &str, state: &str) -> String {
-    format!("{owner}:{state}")
+    format!("{owner}:{state};")
 }
 
-/// The state, if it bears that owner's mark.
-pub fn of_owner<'a>(owner: &str, opaque: &'a str) -> Option<&'a str> {
-    opaque.strip_prefix(owner)?.strip_prefix(':')
+/// The pieces of that owner's state, in order.
+pub fn of_owner<'a>(owner: &'a str, joined: &'a str) -> impl Iterator<Item = &'a str> {
+    joined.split(';').filter_map(move |piece| piece.strip_prefix(owner)?.strip_prefix(':'))
 }
 
-/// Whether it bears nobody's mark.
+/// Whether it is plain base64, without anybody's mark.
 pub fn is_unmarked(opaque: &str) -> bool {
-    !opaque.contains(':')
+    !opaque.contains([':', ';'])
 }
 
 /// Where a tool call carries its state: the member that Google's own chat endpoint uses, so that clients which keep
-/// that one keep ours.
+/// that one keep ours. It needs no mark, for no other provider looks at it.
 pub fn of_call(call: &Json) -> Option<&str> {
     call.at(&["extra_content", "google", "thought_signature"])?.as_text()
 }

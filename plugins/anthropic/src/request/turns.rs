@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use seawall_plugin::error::ProviderError;
+use seawall_translate::Json;
 use seawall_translate::media::{Kind, Media, Source};
 use seawall_translate::message::{Assistant, Content, Message, Part, Thought, ToolResult};
-use seawall_translate::{Json, opaque};
 
 use crate::models::Model;
+use crate::state;
 
 /// What the API wants to see first where a conversation begins with the assistant.
 const OPENING: &str = "(start)";
@@ -54,9 +55,10 @@ impl<'a> Conversation<'a> {
                 self.say(Role::User, blocks(parts)?);
             }
             Message::Assistant(assistant) => {
-                self.has_unsigned_call |= !assistant.calls.is_empty() && assistant.thoughts.is_empty();
+                let thoughts = state::blocks(assistant);
+                self.has_unsigned_call |= !assistant.calls.is_empty() && thoughts.is_empty();
                 self.called.extend(assistant.calls.iter().map(|call| call.name));
-                self.say(Role::Assistant, assistant_blocks(assistant)?);
+                self.say(Role::Assistant, assistant_blocks(assistant, &thoughts)?);
             }
             Message::ToolResult(result) => self.report(result_block(result)?),
         }
@@ -185,8 +187,8 @@ fn media_block(media: &Media<'_>) -> Result<Json, ProviderError> {
     Ok(Json::object().with("type", kind).with("source", source).with_some("title", title))
 }
 
-fn assistant_blocks(assistant: &Assistant<'_>) -> Result<Vec<Json>, ProviderError> {
-    let mut written: Vec<Json> = assistant.thoughts.iter().filter_map(thought_block).collect();
+fn assistant_blocks(assistant: &Assistant<'_>, thoughts: &[Thought<'_>]) -> Result<Vec<Json>, ProviderError> {
+    let mut written: Vec<Json> = thoughts.iter().map(thought_block).collect();
     written.extend(blocks(&assistant.parts)?);
     for call in &assistant.calls {
         written.push(
@@ -200,16 +202,12 @@ fn assistant_blocks(assistant: &Assistant<'_>) -> Result<Vec<Json>, ProviderErro
     Ok(written)
 }
 
-/// A stranger's signature would be refused.
-fn thought_block(thought: &Thought<'_>) -> Option<Json> {
+fn thought_block(thought: &Thought<'_>) -> Json {
     match thought {
-        Thought::Signed { text, signature } if opaque::is_unmarked(signature) => Some(
-            Json::object().with("type", "thinking").with("thinking", *text).with("signature", *signature),
-        ),
-        Thought::Redacted(data) if opaque::is_unmarked(data) => {
-            Some(Json::object().with("type", "redacted_thinking").with("data", *data))
+        Thought::Signed { text, signature } => {
+            Json::object().with("type", "thinking").with("thinking", *text).with("signature", *signature)
         }
-        _ => None,
+        Thought::Redacted(data) => Json::object().with("type", "redacted_thinking").with("data", *data),
     }
 }
 

@@ -37,10 +37,7 @@ fn a_whole_message() {
                 "message": {
                     "role": "assistant", "content": "Hello", "refusal": null,
                     "reasoning_content": "hm",
-                    "thinking_blocks": [
-                        { "type": "thinking", "thinking": "hm", "signature": "S" },
-                        { "type": "redacted_thinking", "data": "Z" },
-                    ],
+                    "reasoning_opaque": "anthropic:2:S;anthropic:r:Z;",
                     "tool_calls": [
                         { "id": "t1", "type": "function", "function": { "name": "f", "arguments": "{\"b\":1}" } },
                         { "id": "t2", "type": "function", "function": { "name": "g", "arguments": "{}" } },

@@ -203,27 +203,41 @@ fn media() {
 
 #[test]
 fn reasoning_comes_back_signed_and_strangers_signatures_do_not() {
-    check_messages(
-        json!([
-            { "role": "user", "content": "x" },
-            { "role": "assistant", "content": "y", "reasoning_content": "hm", "thinking_blocks": [
-                { "type": "thinking", "thinking": "hm", "signature": "Ep==" },
-                { "type": "redacted_thinking", "data": "Zz" },
-                { "type": "thinking", "thinking": "other", "signature": "gemini:AB" },
-                { "type": "thinking", "thinking": "unsigned" },
-            ] },
-            { "role": "user", "content": "z" },
-        ]),
-        Value::Null,
-        json!([
-            { "role": "user", "content": [{ "type": "text", "text": "x" }] },
-            { "role": "assistant", "content": [
-                { "type": "thinking", "thinking": "hm", "signature": "Ep==" },
-                { "type": "redacted_thinking", "data": "Zz" },
-                { "type": "text", "text": "y" },
-            ] },
-            { "role": "user", "content": [{ "type": "text", "text": "z" }] },
-        ]),
+    let check = |message: Value, thoughts: Value| {
+        let mut message = message;
+        message["role"] = json!("assistant");
+        message["content"] = json!("y");
+        let mut blocks = thoughts.as_array().expect("blocks").clone();
+        blocks.push(json!({ "type": "text", "text": "y" }));
+        let request = translated(
+            MID,
+            &json!({ "messages": [
+            { "role": "user", "content": "x" }, message, { "role": "user", "content": "z" },
+        ] }),
+        );
+        assert_eq!(request["messages"][1]["content"], Value::Array(blocks));
+    };
+    let signed =
+        |text: &str, signature: &str| json!({ "type": "thinking", "thinking": text, "signature": signature });
+    let redacted = json!({ "type": "redacted_thinking", "data": "Zz" });
+    check(
+        json!({ "reasoning_content": "hmähso", "reasoning_opaque": "anthropic:4:Ep==;anthropic:r:Zz;anthropic:3:S;" }),
+        json!([signed("hmä", "Ep=="), redacted, signed("hso", "S")]),
+    );
+    check(
+        json!({ "reasoning_content": "", "reasoning_opaque": "anthropic:0:Ep==;" }),
+        json!([signed("", "Ep==")]),
+    );
+    for state in
+        ["anthropic:3:S;", "anthropic:2:S;", "anthropic:9:S;", "anthropic:x:S;", "gemini:S;", "S", ""]
+    {
+        check(json!({ "reasoning_content": "hmäh", "reasoning_opaque": state }), json!([]));
+    }
+    check(
+        json!({ "thinking_blocks": [
+            signed("hm", "Ep=="), redacted, signed("other", "gemini:AB;"), { "type": "thinking", "thinking": "unsigned" },
+        ] }),
+        json!([signed("hm", "Ep=="), redacted]),
     );
 }
 

@@ -140,8 +140,8 @@ fn reasoning_keeps_its_signature_apart() {
         decode("chat", &events),
         [
             reasoning("hm", None),
-            reasoning("", Some("Ep==")),
-            reasoning("", Some("{\"type\":\"redacted_thinking\",\"data\":\"Zz\"}")),
+            reasoning("", Some("anthropic:2:Ep==;")),
+            reasoning("", Some("anthropic:r:Zz;")),
         ]
     );
 }

@@ -1,0 +1,33 @@
+//! JSON schemas as the API takes them: nearly as they are.
+
+use seawall_translate::Json;
+
+/// Annotations that the API does not know.
+const UNKNOWN: [&str; 4] = ["$schema", "$comment", "strict", "examples"];
+
+/// Drops what the API does not know and says constants as enumerations.
+pub(super) fn clean(schema: &Json) -> Json {
+    match schema {
+        Json::Object(members) => {
+            let known = members.iter().filter(|(name, _)| !UNKNOWN.contains(&name.as_str()));
+            Json::Object(known.map(|(name, value)| member(name, value)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn member(name: &str, value: &Json) -> (String, Json) {
+    let cleaned = match (name, value) {
+        ("const", value) => return ("enum".to_owned(), Json::List(vec![value.clone()])),
+        // Names of properties are the client's: one may be called like an annotation.
+        ("properties" | "$defs" | "definitions" | "patternProperties", Json::Object(schemas)) => {
+            Json::Object(schemas.iter().map(|(name, schema)| (name.clone(), clean(schema))).collect())
+        }
+        ("anyOf" | "oneOf" | "allOf" | "prefixItems", Json::List(schemas)) => {
+            schemas.iter().map(clean).collect()
+        }
+        ("items" | "additionalProperties" | "not", schema) => clean(schema),
+        (_, value) => value.clone(),
+    };
+    (name.to_owned(), cleaned)
+}
