@@ -8,6 +8,8 @@ use seawall_plugin::serde_json::{Map, Value};
 /// How replies reach the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replies {
+    /// Translated where that loses nothing or is needed, else watched.
+    Auto,
     /// Read here and written anew by the host.
     Translated,
     /// As they came, and read here too for usage and failures.
@@ -37,10 +39,11 @@ impl Config {
     pub(crate) fn read(config: &str) -> Result<Self, Vec<ConfigProblem>> {
         let mut options = Options::new(config);
         let auth = read_auth(&mut options);
-        let replies = match options.word("replies", &["translated", "watched", "same"]) {
+        let replies = match options.word("replies", &["auto", "translated", "watched", "same"]) {
             Some("same") => Replies::Same,
             Some("watched") => Replies::Watched,
-            _ => Replies::Translated,
+            Some("translated") => Replies::Translated,
+            _ => Replies::Auto,
         };
         let drop = options.strings("drop").unwrap_or_default();
         for (at, name) in drop.iter().enumerate().filter(|(_, name)| OWNED.contains(&name.as_str())) {

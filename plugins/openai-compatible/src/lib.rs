@@ -2,8 +2,10 @@
 //! Mistral, Azure OpenAI, xAI, Perplexity, Together, Hugging Face and others.
 //!
 //! Such servers take liberties: typed content blocks, reasoning under two names, tool calls without an index, errors
-//! inside a 200 or inside a choice. By default replies are therefore translated; `"replies": "same"` passes a faithful
-//! server's bytes through. What differs between installations is a setting, checked when it is loaded.
+//! inside a 200 or inside a choice. Plain replies are therefore read here, and changed only where they bend the format.
+//! Streams keep their own bytes, and what a server adds to them, unless the model is known to stream typed blocks;
+//! `"replies": "translated"` has every stream written anew. What differs between installations is a setting, checked
+//! when it is loaded.
 
 mod config;
 mod models;
@@ -61,9 +63,11 @@ impl ProviderAdapter for Compatible {
         for (name, value) in &config.query {
             patch.query(name, value);
         }
+        let translate = !target.streaming || models::streams_typed_blocks(&target.model);
         patch.into_request(match config.replies {
             Replies::Translated => ReplyFormat::Custom(Framing::Auto),
-            Replies::Watched => ReplyFormat::Watched,
+            Replies::Auto if translate => ReplyFormat::Custom(Framing::Auto),
+            Replies::Auto | Replies::Watched => ReplyFormat::Watched,
             Replies::Same => ReplyFormat::Same,
         })
     }

@@ -25,3 +25,12 @@ pub(crate) const TABLE: &[Known] = &[
     known("sonar", 128_000, (1.0, 1.0), &[Vision, Schema]),
     known("sonar-pro", 200_000, (3.0, 15.0), &[Vision, Schema]),
 ];
+
+/// Mistral's reasoning models stream their content as lists of typed blocks, which clients of this dialect do not know;
+/// any of that house's models may be told to reason.
+pub(crate) fn streams_typed_blocks(model: &str) -> bool {
+    const HOUSE: [&str; 7] =
+        ["mistral", "magistral", "ministral", "codestral", "devstral", "open-mi", "pixtral"];
+    let name = model.rsplit('/').next().unwrap_or(model);
+    HOUSE.iter().any(|beginning| name.starts_with(beginning))
+}

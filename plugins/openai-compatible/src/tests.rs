@@ -53,6 +53,25 @@ fn headers_and_query_are_those_of_the_settings() {
 }
 
 #[test]
+fn replies_are_translated_where_it_is_needed_or_free() {
+    let custom = ReplyFormat::Custom(Framing::Auto);
+    let cases = [
+        ("{}", "m", false, custom),
+        ("{}", "m", true, ReplyFormat::Watched),
+        ("{}", "magistral-medium-latest", true, custom),
+        ("{}", "vendor/mistral-large", true, custom),
+        (r#"{"replies": "translated"}"#, "m", true, custom),
+        (r#"{"replies": "watched"}"#, "mistral-large", false, ReplyFormat::Watched),
+        (r#"{"replies": "same"}"#, "mistral-large", true, ReplyFormat::Same),
+    ];
+    for (config, model, streaming, expected) in cases {
+        let body = LocalBody::new("chat", &json!({"stream": streaming}));
+        let request = Compatible::build_request(&body, &target(model, streaming, config)).unwrap();
+        assert_eq!(request.reply, expected, "{config} {model} {streaming}");
+    }
+}
+
+#[test]
 fn every_auth_scheme_is_named_not_carried() {
     let auth = |config: &str| Compatible::configure(config).unwrap().auth;
     assert_eq!(auth("{}"), Auth::Bearer);
@@ -326,9 +345,12 @@ fn recorded_replies_read_as_the_providers_own_client_reads_them() {
         misses
             .extend(checks.into_iter().filter_map(Result::err).map(|why| format!("{}: {why}", exchange.id)));
     }
+    // The client keeps a refusal in a member of its own; the contract's events know it as text. Watched streams keep it.
+    let refusal =
+        "openrouter-cd93bfb19555: text: expected \"\", read \"I'm sorry, I can't assist with that request.\"";
     // This server counts 290 reasoning tokens beside the completion; the contract counts them in it.
     let counted_in = "xai-51ebb84bd950: usage: expected Some((12, 1)), read Some((12, 291))";
-    assert_eq!(misses, [counted_in]);
+    assert_eq!(misses, [refusal, counted_in]);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! OpenAI chat completions, the dialect that most servers speak: the defaults of an adapter.
 //!
 //! [`request`] writes a merge patch, so a body keeps its own bytes; [`classify`] reads every known shape of an error
-//! body; [`ChunkDecoder`] reads streams; [`Completion`] writes a plain answer for adapters that translate.
+//! body; [`ChunkDecoder`] reads streams; [`parse_response`] reads plain answers and finds the failures among them.
 
+mod calls;
 mod classify;
-mod completion;
 mod error_body;
+mod finish;
+mod plain;
 mod render;
 mod request;
 mod stream;
@@ -13,11 +15,12 @@ mod usage;
 mod words;
 
 pub use classify::{classify, classify_with};
-pub use completion::{Choice, Completion, ToolCall, normalise, parse_response};
 pub use error_body::ErrorBody;
+pub use finish::{finish_reason, finish_word};
+pub use plain::{flatten, normalise, parse_response};
 pub use render::{Dialect, Words, render};
 pub use request::{Patch, request};
-pub use stream::{ChunkDecoder, Classify, finish_reason, finish_word, flatten};
+pub use stream::{ChunkDecoder, Classify};
 pub use usage::{read_usage, write_usage};
 pub use words::{class_of_status, class_of_word};
 

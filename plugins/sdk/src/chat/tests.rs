@@ -202,29 +202,6 @@ fn usage_in_every_dialect() {
 }
 
 #[test]
-fn a_translated_answer_is_a_chat_completion() {
-    let call =
-        ToolCall { id: "c1".to_owned(), name: "f".to_owned(), arguments: "{}".to_owned(), opaque: None };
-    let choice = Choice {
-        reasoning: "hm".to_owned(),
-        tool_calls: vec![call],
-        finish: Some(FinishReason::ToolCalls),
-        ..Choice::default()
-    };
-    let completion =
-        Completion { model: Some("m".to_owned()), choices: vec![choice], ..Completion::default() };
-    let body: Value = serde_json::from_slice(&completion.into_answer().body).unwrap();
-    assert_eq!(body["object"], "chat.completion");
-    let message = json!({
-        "role": "assistant",
-        "content": null,
-        "reasoning_content": "hm",
-        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
-    });
-    assert_eq!(body["choices"], json!([{"index": 0, "message": message, "finish_reason": "tool_calls"}]));
-}
-
-#[test]
 fn typed_blocks_become_text() {
     let body = json!({"choices": [{"message": {"content": [
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
@@ -236,4 +213,35 @@ fn typed_blocks_become_text() {
         serde_json::from_slice(&parse_response("chat", &reply, classify).unwrap().body).unwrap();
     assert_eq!(answer["choices"][0]["message"], json!({"content": "yes", "reasoning_content": "hm"}));
     assert_eq!(answer["citations"], json!(["kept"]));
+}
+
+#[test]
+fn a_faithful_answer_keeps_its_bytes() {
+    let body = br#"{ "usage": {"prompt_tokens":1},"choices":[{"message":{"content":"hi"}}], "z":1.10 }"#;
+    let reply = Reply { status: 200, headers: Vec::new(), body: body.to_vec() };
+    assert_eq!(parse_response("chat", &reply, classify).unwrap().body, body);
+}
+
+#[test]
+fn a_refusal_is_told_and_a_stop_sequence_named() {
+    let events = decode(&[
+        r#"{"choices":[{"delta":{"refusal":"I cannot."}}]}"#,
+        r#"{"choices":[{"delta":{},"finish_reason":"stop","stop_reason":"END"}]}"#,
+    ]);
+    assert_eq!(events.first().map(|e| e.what.clone()), Some(Event::Text("I cannot.".to_owned())));
+    let Some(Event::Finish(finish)) = events.last().map(|e| e.what.clone()) else { panic!("{events:?}") };
+    assert_eq!((finish.reason, finish.stop_sequence.as_deref()), (FinishReason::StopSequence, Some("END")));
+}
+
+#[test]
+fn an_id_that_changes_within_a_call_does_not_split_it() {
+    let events = decode(&[
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"arguments":"}"}}]}}]}"#,
+    ]);
+    let indices: Vec<_> = events
+        .iter()
+        .filter_map(|e| if let Event::ToolCall(d) = &e.what { Some(d.index) } else { None })
+        .collect();
+    assert_eq!(indices, [0, 0]);
 }
