@@ -17,17 +17,11 @@ pub(crate) fn parse(kind: &str, target: &Target, reply: &Reply) -> Result<Answer
     if message.text("type") == Some("error") || message.get("error").is_some() {
         return Err(error::read(&message, reply.status, &reply.headers));
     }
-    let Some(blocks) = message.get("content").and_then(Json::as_list) else {
+    if message.get("content").and_then(Json::as_list).is_none() {
         return Err(ProviderError::malformed("the reply has no content"));
-    };
-    let mut events = Vec::new();
-    let mut reader = MessageReader::new(kind);
-    reader.start(&message, &mut events);
-    for (at, block) in (0..).zip(blocks) {
-        reader.open(at, block, &mut events);
-        reader.close(at, &mut events);
     }
-    reader.end(&message, message.get("usage"), &mut events);
+    let mut events = Vec::new();
+    MessageReader::new(kind).whole(&message, &mut events);
     let mut answer = fold(events)?;
     if message.text("model").is_none() {
         answer.body = with_model(&answer.body, &target.model);
@@ -82,6 +76,16 @@ struct Input {
 impl MessageReader {
     pub(crate) fn new(kind: &str) -> Self {
         Self { translates: kind == "chat", blocks: Vec::new(), calls: 0, json_answers: 0, usage: Json::Null }
+    }
+
+    /// A message that came whole.
+    pub(crate) fn whole(&mut self, message: &Json, out: &mut Vec<StreamEvent>) {
+        self.start(message, out);
+        for (at, block) in (0..).zip(message.list("content")) {
+            self.open(at, block, out);
+            self.close(at, out);
+        }
+        self.end(message, message.get("usage"), out);
     }
 
     /// The message's head: its id, its model, its first counts.

@@ -52,6 +52,11 @@ impl MessageDecoder {
             Some("message_delta") => {
                 self.reader.end(data.get("delta").unwrap_or(&Json::Null), data.get("usage"), out);
             }
+            // The upstream did not stream although it was asked to.
+            Some("message") => {
+                self.reader.whole(&data, out);
+                out.push(Event::Done.of(0));
+            }
             Some("message_stop") => out.push(Event::Done.of(0)),
             Some("error") => self.fail(error::read(&data, 0, &[]), out),
             _ if data.get("error").is_some() => self.fail(error::read(&data, 0, &[]), out),

@@ -135,6 +135,11 @@ impl Model {
         self.is_since((4, 6))
     }
 
+    /// Keeps its thoughts to itself unless asked to show them.
+    pub(crate) fn hides_thoughts(self) -> bool {
+        self.is_since((4, 7))
+    }
+
     /// Thinking can be switched off.
     pub(crate) fn can_stop_thinking(self) -> bool {
         !self.is_family(Family::Fable) && !self.is_since((5, 5))

@@ -49,7 +49,8 @@ impl Thinking {
             (false, true) => None,
             (false, false) => Some("adaptive"),
         };
-        let block = kind.map(|kind| Json::object().with("type", kind));
+        let shown = (kind == Some("adaptive") && model.hides_thoughts()).then_some("summarized");
+        let block = kind.map(|kind| Json::object().with("type", kind).with_some("display", shown));
         Self { block, effort: (!stops).then(|| word(effort, model)) }
     }
 

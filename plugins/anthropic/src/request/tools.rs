@@ -36,6 +36,10 @@ pub(super) fn write(
 ) -> Tools {
     let mut tools: Vec<Json> = toolbox.tools.iter().map(|tool| tool_of(tool, model)).collect();
     let has_own = !tools.is_empty();
+    if !has_own {
+        // The API wants every tool defined that the conversation calls, even when none may be called any more.
+        tools.extend(conversation.called().into_iter().map(|name| function(name, None, None)));
+    }
     if let Some(answer) = answer_tool {
         tools.push(answer);
         let choice = if has_own && toolbox.choice != Some(Choice::None) {
@@ -46,9 +50,7 @@ pub(super) fn write(
         return Tools { tools, choice: Some(limit(choice, toolbox.single_call)) };
     }
     if !has_own {
-        // The API wants every tool defined that the conversation calls, even when none may be called any more.
-        let known = conversation.called().into_iter().map(|name| function(name, None, None));
-        return Tools { tools: known.collect(), choice: Some(Json::object().with("type", "none")) };
+        return Tools { tools, choice: Some(Json::object().with("type", "none")) };
     }
     let choice = match &toolbox.choice {
         None if !toolbox.single_call => None,

@@ -205,3 +205,14 @@ fn blocks_that_never_close_do_not_pile_up() {
         (0..10_000).map(|i| open(i, json!({ "type": "thinking", "signature": "S" }))).collect();
     assert_eq!(decode("chat", &events), []);
 }
+
+#[test]
+fn a_message_that_came_whole_is_an_answer_too() {
+    let message = json!({ "type": "message", "id": "m", "model": "c", "stop_reason": "end_turn",
+        "content": [{ "type": "text", "text": "Hi" }] });
+    let start = Event::Start(Start { id: Some("m".to_owned()), model: Some("c".to_owned()) });
+    assert_eq!(
+        decode("chat", &[message]),
+        [start, Event::Text("Hi".to_owned()), finish(FinishReason::Stop, "end_turn"), Event::Done]
+    );
+}
