@@ -293,9 +293,12 @@ fn effort() {
     });
     check(MID, json!({ "reasoning_effort": "high", "max_tokens": 500 }), json!({ "max_tokens": 500 }));
     check(MID, json!({ "reasoning_effort": "low", "temperature": 0.2 }), budget(2_048));
-    let adaptive =
-        |effort: &str| json!({ "thinking": { "type": "adaptive" }, "output_config": { "effort": effort } });
-    check("claude-opus-4-6", json!({ "reasoning_effort": "xhigh" }), adaptive("max"));
+    let silent = json!({ "thinking": { "type": "adaptive" }, "output_config": { "effort": "max" } });
+    check("claude-opus-4-6", json!({ "reasoning_effort": "xhigh" }), silent);
+    let adaptive = |effort: &str| {
+        let thinking = json!({ "type": "adaptive", "display": "summarized" });
+        json!({ "thinking": thinking, "output_config": { "effort": effort } })
+    };
     check("claude-opus-4-8", json!({ "reasoning_effort": "xhigh" }), adaptive("xhigh"));
     check(
         "claude-opus-5",
