@@ -55,12 +55,14 @@ impl ProviderAdapter for Groq {
 
     fn build_request(body: &dyn Body, target: &Target) -> Result<HttpRequest, ProviderError> {
         let mut patch = chat::Patch::new(body, target).with_stream_usage();
-        for name in UNSUPPORTED {
-            patch.drop(name);
-        }
-        // The configuration was checked when it was loaded.
-        if let Ok(Some(tier)) = service_tier(&target.config) {
-            patch.set("service_tier", json!(tier));
+        if patch.is_chat() {
+            for name in UNSUPPORTED {
+                patch.drop(name);
+            }
+            // The configuration was checked when it was loaded.
+            if let Ok(Some(tier)) = service_tier(&target.config) {
+                patch.set("service_tier", json!(tier));
+            }
         }
         // Usage also comes in a member of Groq's own, which only the decoder knows.
         patch.into_request(ReplyFormat::Watched)

@@ -1,7 +1,7 @@
 use seawall_plugin::adapter::FailShape;
 use seawall_plugin::body::LocalBody;
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, Reading, check_exchange, check_splits, decode, frames, target};
+use seawall_plugin_kit::{Corpus, Reading, check_exchange, check_splits, decode, frames, sent, target};
 
 use crate::Groq;
 
@@ -40,12 +40,25 @@ fn failures_mean_what_groq_documents() {
 }
 
 #[test]
-fn members_that_groq_refuses_are_removed_only_where_present() {
-    let body = LocalBody::new("chat", &json!({"logprobs": true, "messages": [], "temperature": 1}));
-    let request = Groq::build_request(&body, &target("llama-3.3-70b-versatile", false, "{}")).unwrap();
-    let expected = json!({"model": "llama-3.3-70b-versatile", "logprobs": null}).to_string();
-    assert_eq!(request.body, BodyPlan::MergePatch(expected));
+fn members_that_groq_refuses_are_removed() {
+    let target = target("llama-3.3-70b-versatile", false, r#"{"service_tier": "flex"}"#);
+    let body = json!({"logprobs": true, "store": false, "messages": [], "temperature": 1});
+    let expected = json!({
+        "model": "llama-3.3-70b-versatile",
+        "messages": [],
+        "temperature": 1,
+        "service_tier": "flex",
+    });
+    assert_eq!(sent::<Groq>("chat", body, &target), expected);
+    let request = Groq::build_request(&LocalBody::new("chat", &json!({})), &target).unwrap();
     assert_eq!(request.reply, ReplyFormat::Watched);
+}
+
+#[test]
+fn embeddings_keep_their_body() {
+    let target = target("e", false, r#"{"service_tier": "flex"}"#);
+    let seen = sent::<Groq>("embeddings", json!({"input": "hi", "user": "u"}), &target);
+    assert_eq!(seen, json!({"model": "e", "input": "hi", "user": "u"}));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Drives an adapter natively, the way the host drives its component.
 
-use seawall_plugin::adapter::{Failure, ProviderAdapter, Reply, StreamEvent, Target, WireEvent};
+use seawall_plugin::adapter::{BodyPlan, Failure, ProviderAdapter, Reply, StreamEvent, Target, WireEvent};
+use seawall_plugin::body::LocalBody;
 use serde_json::Value;
 
 use crate::corpus::{Exchange, Expected};
@@ -10,6 +11,35 @@ use crate::reading::Reading;
 /// A target of that model under that configuration.
 pub fn target(model: &str, streaming: bool, config: &str) -> Target {
     Target { model: model.to_owned(), max_output_tokens: None, streaming, config: config.to_owned() }
+}
+
+/// The body that goes out for a client's body: the adapter's merge patch applied (RFC 7396), or its full body.
+pub fn sent<A: ProviderAdapter>(protocol: &str, body: Value, target: &Target) -> Value {
+    let local = LocalBody::new(protocol, &body);
+    match A::build_request(&local, target).map(|request| request.body) {
+        Ok(BodyPlan::MergePatch(patch)) => {
+            let patch = serde_json::from_str(&patch).unwrap_or_else(|e| panic!("the patch is not JSON: {e}"));
+            merged(body, patch)
+        }
+        Ok(BodyPlan::Full(full)) => {
+            serde_json::from_slice(&full).unwrap_or_else(|e| panic!("the body is not JSON: {e}"))
+        }
+        Err(error) => panic!("no request: {error:?}"),
+    }
+}
+
+fn merged(target: Value, patch: Value) -> Value {
+    let Value::Object(patch) = patch else { return patch };
+    let mut members = if let Value::Object(members) = target { members } else { serde_json::Map::new() };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            let before = members.remove(&name).unwrap_or_default();
+            members.insert(name, merged(before, value));
+        }
+    }
+    Value::Object(members)
 }
 
 /// The failure that a recorded reply is.

@@ -10,6 +10,6 @@ mod framing;
 mod reading;
 
 pub use corpus::{Corpus, Exchange, Expected};
-pub use drive::{check_exchange, check_splits, decode, decode_split, failure_of, target};
+pub use drive::{check_exchange, check_splits, decode, decode_split, failure_of, sent, target};
 pub use framing::frames;
 pub use reading::{Call, Reading};

@@ -1,23 +1,15 @@
 use seawall_plugin::adapter::Header;
 use seawall_plugin::body::LocalBody;
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, Reading, check_exchange, check_splits, decode, frames, target};
+use seawall_plugin_kit::{Corpus, Reading, check_exchange, check_splits, decode, frames, sent, target};
 
 use crate::Compatible;
-
-fn request(config: &str, streaming: bool, body: Value) -> (HttpRequest, Value) {
-    let body = LocalBody::new("chat", &body);
-    let request = Compatible::build_request(&body, &target("m", streaming, config)).unwrap();
-    let BodyPlan::MergePatch(patch) = &request.body else { panic!("not a patch") };
-    let patch = seawall_plugin::serde_json::from_str(patch).unwrap();
-    (request, patch)
-}
 
 #[test]
 fn settings_shape_the_request() {
     let cases = [
-        ("{}", json!({"n": 1}), json!({"model": "m"})),
-        (r#"{"drop": ["n", "seed"]}"#, json!({"n": 1}), json!({"model": "m", "n": null})),
+        ("{}", json!({"n": 1}), json!({"model": "m", "n": 1})),
+        (r#"{"drop": ["n", "seed"]}"#, json!({"n": 1}), json!({"model": "m"})),
         (
             r#"{"extra_body": {"top_k": 4, "n": 2}, "drop": ["n"]}"#,
             json!({"n": 1}),
@@ -26,27 +18,28 @@ fn settings_shape_the_request() {
         (
             r#"{"max_tokens_field": "max_completion_tokens"}"#,
             json!({"max_tokens": 9}),
-            json!({"model": "m", "max_tokens": null, "max_completion_tokens": 9}),
+            json!({"model": "m", "max_completion_tokens": 9}),
         ),
         (
             r#"{"max_tokens_field": "max_tokens"}"#,
             json!({"max_completion_tokens": 9}),
-            json!({"model": "m", "max_completion_tokens": null, "max_tokens": 9}),
+            json!({"model": "m", "max_tokens": 9}),
         ),
     ];
     for (config, body, expected) in cases {
-        assert_eq!(request(config, false, body).1, expected, "{config}");
+        assert_eq!(sent::<Compatible>("chat", body, &target("m", false, config)), expected, "{config}");
     }
-    let usage = |config| request(config, true, json!({"stream": true})).1.get("stream_options").cloned();
-    assert_eq!(usage("{}"), Some(json!({"include_usage": true})));
-    assert_eq!(usage(r#"{"stream_usage": false}"#), None);
+    let streamed = |config| sent::<Compatible>("chat", json!({"stream": true}), &target("m", true, config));
+    assert_eq!(streamed("{}").get("stream_options"), Some(&json!({"include_usage": true})));
+    assert_eq!(streamed(r#"{"stream_usage": false}"#).get("stream_options"), None);
 }
 
 #[test]
 fn headers_and_query_are_those_of_the_settings() {
     let config =
         r#"{"query": {"api-version": "2024 10&x"}, "headers": {"x-title": "demo"}, "replies": "same"}"#;
-    let (request, _) = request(config, false, json!({}));
+    let body = LocalBody::new("chat", &json!({}));
+    let request = Compatible::build_request(&body, &target("m", false, config)).unwrap();
     assert_eq!(request.path_and_query, "/chat/completions?api-version=2024%2010%26x");
     assert_eq!(headers::get(&request.headers, "X-Title"), Some("demo"));
     assert_eq!(request.reply, ReplyFormat::Same);

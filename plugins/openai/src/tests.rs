@@ -1,64 +1,74 @@
 use seawall_plugin::body::LocalBody;
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, check_exchange, check_splits, target};
+use seawall_plugin_kit::{Corpus, check_exchange, check_splits, sent, target};
 
 use crate::OpenAi;
 
-fn patch(model: &str, streaming: bool, body: Value) -> Value {
-    let request = OpenAi::build_request(&LocalBody::new("chat", &body), &target(model, streaming, "{}"));
-    let request = request.unwrap();
-    assert_eq!((request.method.as_str(), request.path_and_query.as_str()), ("POST", "/chat/completions"));
-    assert_eq!(request.reply, ReplyFormat::Same);
-    let BodyPlan::MergePatch(patch) = request.body else { panic!("not a patch") };
-    seawall_plugin::serde_json::from_str(&patch).unwrap()
-}
-
 #[test]
-fn only_what_differs_is_patched() {
+fn only_what_must_differ_differs() {
     let cases = [
-        ("gpt-4o", false, json!({"model": "x", "max_tokens": 5}), json!({"model": "gpt-4o"})),
+        (
+            "gpt-4o",
+            false,
+            json!({"model": "x", "max_tokens": 5}),
+            json!({"model": "gpt-4o", "max_tokens": 5}),
+        ),
         (
             "gpt-5-mini",
             false,
-            json!({"max_tokens": 5}),
-            json!({"model": "gpt-5-mini", "max_tokens": null, "max_completion_tokens": 5}),
+            json!({"max_tokens": 5, "seed": 1}),
+            json!({"model": "gpt-5-mini", "max_completion_tokens": 5, "seed": 1}),
         ),
         (
             "o3",
             false,
             json!({"max_tokens": 5, "max_completion_tokens": 6}),
-            json!({"model": "o3", "max_tokens": null}),
+            json!({"model": "o3", "max_completion_tokens": 6}),
         ),
         (
             "gpt-4o",
             true,
             json!({"stream": true}),
-            json!({"model": "gpt-4o", "stream_options": {"include_usage": true}}),
+            json!({"model": "gpt-4o", "stream": true, "stream_options": {"include_usage": true}}),
         ),
         (
             "gpt-4o",
             true,
             json!({"stream": true, "stream_options": {"include_usage": false, "include_obfuscation": false}}),
-            json!({"model": "gpt-4o", "stream_options": {"include_usage": true, "include_obfuscation": false}}),
+            json!({"model": "gpt-4o", "stream": true,
+                "stream_options": {"include_usage": true, "include_obfuscation": false}}),
         ),
         (
             "gpt-4o",
             false,
             json!({"stream": true, "stream_options": {"include_usage": true}}),
-            json!({"model": "gpt-4o", "stream": false, "stream_options": null}),
+            json!({"model": "gpt-4o", "stream": false}),
         ),
     ];
     for (model, streaming, body, expected) in cases {
-        assert_eq!(patch(model, streaming, body.clone()), expected, "{model} {body}");
+        let seen = sent::<OpenAi>("chat", body.clone(), &target(model, streaming, "{}"));
+        assert_eq!(seen, expected, "{model} {body}");
     }
 }
 
 #[test]
+fn replies_keep_their_bytes() {
+    for (protocol, path) in [("chat", "/chat/completions"), ("embeddings", "/embeddings")] {
+        let body = LocalBody::new(protocol, &json!({"model": "x"}));
+        let request = OpenAi::build_request(&body, &target("m", false, "{}")).unwrap();
+        assert_eq!((request.method.as_str(), request.path_and_query.as_str()), ("POST", path));
+        assert_eq!(request.reply, ReplyFormat::Same);
+    }
+    let body = LocalBody::new("messages", &json!({}));
+    let refused = OpenAi::build_request(&body, &target("m", false, "{}")).unwrap_err();
+    assert_eq!(refused.class, ErrorClass::UnsupportedParameter);
+}
+
+#[test]
 fn embeddings_keep_their_body() {
-    let body = LocalBody::new("embeddings", &json!({"model": "x", "input": "hi"}));
-    let request = OpenAi::build_request(&body, &target("text-embedding-3-small", false, "{}")).unwrap();
-    assert_eq!(request.path_and_query, "/embeddings");
-    assert_eq!(request.body, BodyPlan::MergePatch(json!({"model": "text-embedding-3-small"}).to_string()));
+    let body = json!({"model": "x", "input": "hi", "dimensions": 3});
+    let seen = sent::<OpenAi>("embeddings", body, &target("text-embedding-3-small", false, "{}"));
+    assert_eq!(seen, json!({"model": "text-embedding-3-small", "input": "hi", "dimensions": 3}));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub fn request(body: &dyn Body, target: &Target) -> Result<HttpRequest, Provider
 pub struct Patch<'a> {
     body: &'a dyn Body,
     target: &'a Target,
+    /// Asked for once: each question is a call into the host.
+    protocol: String,
     members: Map<String, Value>,
     headers: Vec<Header>,
     query: String,
@@ -36,7 +38,14 @@ impl std::fmt::Debug for Patch<'_> {
 impl<'a> Patch<'a> {
     /// Sets the upstream's model name, and `stream` where the body says otherwise than the target.
     pub fn new(body: &'a dyn Body, target: &'a Target) -> Self {
-        let mut patch = Self { body, target, members: Map::new(), headers: Vec::new(), query: String::new() };
+        let mut patch = Self {
+            body,
+            target,
+            protocol: body.protocol(),
+            members: Map::new(),
+            headers: Vec::new(),
+            query: String::new(),
+        };
         patch.set("model", json!(target.model));
         if patch.is_chat() && patch.asks_stream() != target.streaming {
             patch.set("stream", json!(target.streaming));
@@ -49,7 +58,7 @@ impl<'a> Patch<'a> {
 
     /// The body is a chat completion, not embeddings.
     pub fn is_chat(&self) -> bool {
-        self.body.protocol() == "chat"
+        self.protocol == "chat"
     }
 
     fn asks_stream(&self) -> bool {
@@ -60,12 +69,8 @@ impl<'a> Patch<'a> {
     #[must_use]
     pub fn with_stream_usage(mut self) -> Self {
         if self.target.streaming && self.is_chat() {
-            let mut options = match self.body.value("stream_options") {
-                Some(Value::Object(options)) => options,
-                _ => Map::new(),
-            };
-            options.insert("include_usage".to_owned(), Value::Bool(true));
-            self.set("stream_options", Value::Object(options));
+            // Merged into what the client asked for.
+            self.set("stream_options", json!({ "include_usage": true }));
         }
         self
     }
@@ -75,13 +80,9 @@ impl<'a> Patch<'a> {
         self.members.insert(name.to_owned(), value);
     }
 
-    /// Removes a member, if the body has it.
+    /// Removes a member; nothing happens where the body has none.
     pub fn drop(&mut self, name: &str) {
-        if self.body.member(name).is_some() {
-            self.set(name, Value::Null);
-        } else {
-            self.members.remove(name);
-        }
+        self.set(name, Value::Null);
     }
 
     /// Moves a member to another name, unless the body has that one too.
@@ -112,7 +113,7 @@ impl<'a> Patch<'a> {
     /// # Errors
     /// `unsupported-parameter` for other protocols.
     pub fn into_request(self, reply: ReplyFormat) -> Result<HttpRequest, ProviderError> {
-        let (path, reply) = match self.body.protocol().as_str() {
+        let (path, reply) = match self.protocol.as_str() {
             "chat" => ("/chat/completions", reply),
             "embeddings" => ("/embeddings", ReplyFormat::Same),
             other => {
