@@ -1,6 +1,8 @@
 use seawall_plugin::body::LocalBody;
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, check_exchange, check_splits, sent, target};
+use seawall_plugin_kit::{
+    Corpus, Reading, check_exchange, check_splits, decode, failure_of, frames, sent, target,
+};
 
 use crate::OpenAi;
 
@@ -114,4 +116,35 @@ fn recorded_replies_read_as_the_providers_own_client_reads_them() {
     let refusal =
         "openai-ef07de35459d: text: expected \"\", read \"I'm very sorry, but I can't assist with that.\"";
     assert_eq!(misses, [refusal]);
+}
+
+#[test]
+fn a_quota_inside_a_200_is_a_quota() {
+    if Corpus::load().is_none() {
+        return;
+    }
+    let literal = Corpus::literal_errors("openai-responses");
+    let [exchange] = literal.as_slice() else { panic!("{} literal errors", literal.len()) };
+    let events = decode::<OpenAi>(&target("m", true, "{}"), &frames(&exchange.body));
+    let failed = Reading::from_events(&events).failed.unwrap();
+    assert_eq!((failed.class, failed.scope), (ErrorClass::QuotaExhausted, Scope::Credential));
+}
+
+#[test]
+fn recorded_failures_have_the_class_that_a_reader_gives_them() {
+    let Some(corpus) = Corpus::load() else { return };
+    let expected = [
+        ("openai-80aed6a0fe8f", ErrorClass::Auth, None),
+        ("openai-6201b1c6cc7a", ErrorClass::UnsupportedParameter, Some("messages[0].role")),
+        ("openai-de1ae295cf51", ErrorClass::BadRequest, Some("messages[3]")),
+        ("openai-4a4abaea7eaa", ErrorClass::BadRequest, None),
+        ("openai-fb705652a85b", ErrorClass::ModelNotFound, None),
+    ];
+    let mut recorded = corpus.select("openai-chat", |provider| provider == "openai");
+    recorded.extend(corpus.select("openai-embeddings", |provider| provider == "openai"));
+    for (id, class, param) in expected {
+        let exchange = recorded.iter().find(|e| e.id == id).unwrap();
+        let seen = OpenAi::classify(&target("m", false, "{}"), &failure_of(exchange));
+        assert_eq!((seen.class, seen.param.as_deref()), (class, param), "{id}");
+    }
 }
