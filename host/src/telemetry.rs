@@ -1,0 +1,92 @@
+//! What the process says about itself: log lines, counters, and the live view's feed.
+//!
+//! Invariants: watching never slows or fails a request (no lock, no wait, nothing formatted that nobody reads); what a
+//! client or an upstream wrote never appears, only names of targets, classes, numbers and times.
+
+mod counters;
+mod log;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use seawall_core::note::Note;
+use seawall_core::ports::Observer;
+use tokio::sync::broadcast;
+use tracing_subscriber::EnvFilter;
+
+pub use self::counters::{Counters, Totals};
+use crate::config::LogFormat;
+
+/// How many notes a slow watcher may lag behind before it loses the oldest.
+const LIVE_BUFFER: usize = 1024;
+
+/// Libraries whose debug lines could quote what they carry. They speak below a warning only when named.
+const QUIET: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "reqwest", "rustls", "wasmtime", "cranelift", "notify"];
+
+/// Sends log lines to standard error from now on. `SEAWALL_LOG` filters them (`info` unless set); a second call in one
+/// process changes nothing.
+pub fn init(format: LogFormat) {
+    let filter = filter(&std::env::var("SEAWALL_LOG").unwrap_or_default());
+    let terminal = std::io::stderr().is_terminal();
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let json = match format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !terminal,
+    };
+    // An error means that a subscriber is there already, which is what is wanted.
+    let _ =
+        if json { lines.json().try_init() } else { lines.with_ansi(colour).with_target(false).try_init() };
+}
+
+fn filter(wanted: &str) -> EnvFilter {
+    let wanted = if wanted.trim().is_empty() { "info" } else { wanted };
+    let quiet = QUIET.iter().map(|library| format!("{library}=warn,")).collect::<String>();
+    EnvFilter::builder().parse_lossy(format!("{quiet}{wanted}"))
+}
+
+/// Hears everything the core does: counts it, logs it, and passes it to whoever watches live.
+#[derive(Debug)]
+pub struct Notes {
+    live: broadcast::Sender<Arc<Note>>,
+    counters: Counters,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Notes {
+    /// Nobody watches yet.
+    pub fn new() -> Self {
+        Self { live: broadcast::Sender::new(LIVE_BUFFER), counters: Counters::default() }
+    }
+
+    /// Everything from now on. A receiver that lags loses the oldest notes and is told how many.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Note>> {
+        self.live.subscribe()
+    }
+
+    /// Sums since the start.
+    pub fn totals(&self) -> Totals {
+        self.counters.totals()
+    }
+}
+
+impl Observer for Notes {
+    fn note(&self, note: Note) {
+        self.counters.count(&note);
+        log::line(&note);
+        if self.live.receiver_count() > 0 {
+            // An error means that the last watcher has just left.
+            drop(self.live.send(Arc::new(note)));
+        }
+    }
+}

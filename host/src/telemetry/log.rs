@@ -1,0 +1,74 @@
+//! One structured line a note. Ordinary steps are for debugging; what an operator should know is information (recovery,
+//! a request that fell back) or a warning (a target rests, a credential is refused, a plugin misbehaves).
+
+use std::time::Duration;
+
+use seawall_core::note::{Circuit, Gate, Note, Outcome};
+use tracing::{Level, debug, enabled, info, warn};
+
+/// Writes the line, if anybody wants it.
+pub(super) fn line(note: &Note) {
+    match note {
+        Note::RequestStarted { id, protocol, model, stream } => {
+            debug!(request = %id, %protocol, model, stream, "request started");
+        }
+        Note::Skipped { id, target, gate, retry_in } => {
+            debug!(request = %id, %target, reason = gate.label(), retry_in_ms = retry_in.map(ms), "candidate skipped");
+        }
+        Note::AttemptStarted { id, target, number, probe } => {
+            debug!(request = %id, %target, attempt = number, probe, "attempt started");
+        }
+        Note::AttemptFailed { id, target, number, failure, after } => {
+            info!(
+                request = %id, %target, attempt = number, class = failure.class.label(), status = failure.status,
+                code = failure.code.as_deref(), after_ms = ms(*after), "attempt failed"
+            );
+        }
+        Note::Committed { id, target, after } => {
+            debug!(request = %id, %target, after_ms = ms(*after), "answer chosen");
+        }
+        Note::RequestEnded { id, outcome, target, attempts, after, class, .. } => {
+            let target = || target.as_ref().map(tracing::field::display);
+            let (outcome_label, class, after_ms) = (outcome.label(), class.map(|c| c.label()), ms(*after));
+            match outcome {
+                Outcome::Primary | Outcome::Cancelled => debug!(
+                    request = %id, outcome = outcome_label, target = target(), attempts, after_ms, class, "request ended"
+                ),
+                Outcome::Fallback => info!(
+                    request = %id, outcome = outcome_label, target = target(), attempts, after_ms, class, "request ended"
+                ),
+                Outcome::Failed | Outcome::Interrupted => warn!(
+                    request = %id, outcome = outcome_label, target = target(), attempts, after_ms, class, "request ended"
+                ),
+            }
+        }
+        Note::CircuitChanged { target, from, to, reason, open_for, causes } => {
+            let (from, open_for_ms) = (from.label(), open_for.map(ms));
+            if *to == Circuit::Open {
+                let requests = enabled!(Level::WARN).then(|| format!("{causes:?}"));
+                warn!(%target, from, to = to.label(), reason, open_for_ms, requests, "breaker changed");
+            } else {
+                info!(%target, from, to = to.label(), reason, open_for_ms, "breaker changed");
+            }
+        }
+        Note::GateClosed { target, gate, for_time, id } => {
+            let for_ms = ms(*for_time);
+            // A rate limit is daily business; the others need somebody.
+            if *gate == Gate::Rate {
+                info!(request = %id, %target, gate = gate.label(), for_ms, "gate closed");
+            } else {
+                warn!(request = %id, %target, gate = gate.label(), for_ms, "gate closed");
+            }
+        }
+        Note::FaultInjected { id, target, kind, action } => {
+            info!(request = %id, %target, kind, action, "fault injected");
+        }
+        Note::PluginFault { id, target, code, message } => {
+            warn!(request = %id, %target, code, message, "plugin fault");
+        }
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
