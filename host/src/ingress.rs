@@ -1,0 +1,142 @@
+//! Clients' side of the gateway: HTTP in, HTTP out, in the client's own protocol.
+//!
+//! Invariants: whatever goes wrong before or after the cascade is answered in the shape that the client's library
+//! understands; a client's credentials, cookies and hop-by-hop headers end here; bodies are read up to a cap and within
+//! a time. When a client leaves, its request is dropped, which cancels the upstream call.
+
+mod answer;
+mod body;
+mod caller;
+mod intake;
+mod models;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{Request as HttpRequest, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::{Method, Uri};
+use seawall_core::random::Random;
+use seawall_core::reply::{ClientError, Reply};
+use seawall_core::request::{Protocol, Request, RequestId};
+
+pub(crate) use self::caller::bearer_token;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::shutdown::{Phase, PhaseWatch};
+
+/// What [`Handler::handle`] gives.
+pub type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// Answers requests; dropping the future cancels the request.
+pub trait Handler: Send + Sync + 'static {
+    /// One request.
+    fn handle(self: Arc<Self>, request: Request) -> Handling;
+}
+
+impl Handler for Gateway {
+    fn handle(self: Arc<Self>, request: Request) -> Handling {
+        Box::pin(async move { Gateway::handle(&self, request).await })
+    }
+}
+
+/// The data port.
+pub struct Ingress {
+    handler: Arc<dyn Handler>,
+    config: Arc<ArcSwap<Config>>,
+    phase: PhaseWatch,
+    ids: Random,
+    nonces: RandomState,
+}
+
+impl fmt::Debug for Ingress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingress").field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
+
+impl Ingress {
+    /// Requests of clients that the configuration knows go to this handler.
+    pub fn new(handler: Arc<dyn Handler>, config: Arc<ArcSwap<Config>>, phase: PhaseWatch) -> Arc<Self> {
+        let nonces = RandomState::new();
+        let ids = Random::seeded(RandomState::new().hash_one(0));
+        Arc::new(Self { handler, config, phase, ids, nonces })
+    }
+
+    /// All routes.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/v1/chat/completions", protocol_route(Protocol::Chat))
+            .route("/v1/embeddings", protocol_route(Protocol::Embeddings))
+            .route("/v1/messages", protocol_route(Protocol::Messages))
+            .route("/v1/models", get(models::list))
+            .route("/v1/models/{*id}", get(models::one))
+            .route("/health", get(health))
+            .fallback(no_route)
+            .method_not_allowed_fallback(no_method)
+            .with_state(self)
+    }
+
+    fn next_id(&self) -> RequestId {
+        RequestId(self.ids.next_u64())
+    }
+
+    /// Keyed with what nobody outside knows, so that a body cannot hold a forged blob token.
+    fn nonce(&self, id: RequestId) -> u64 {
+        self.nonces.hash_one(id)
+    }
+
+    async fn answer(self: Arc<Self>, protocol: Protocol, request: HttpRequest) -> Response {
+        let id = self.next_id();
+        let (head, body) = request.into_parts();
+        let request = match self.admit(protocol, id, head, body).await {
+            Ok(request) => request,
+            Err(error) => return answer::refusal(protocol, id, &error),
+        };
+        let wants_stream = request.facts.stream;
+        let handling = Arc::clone(&self.handler).handle(request);
+        if wants_stream {
+            stream::answer(protocol, id, handling).await
+        } else {
+            answer::from_reply(protocol, handling.await)
+        }
+    }
+}
+
+fn protocol_route(protocol: Protocol) -> axum::routing::MethodRouter<Arc<Ingress>> {
+    post(move |State(ingress): State<Arc<Ingress>>, request: HttpRequest| ingress.answer(protocol, request))
+}
+
+async fn health(State(ingress): State<Arc<Ingress>>) -> Response {
+    match ingress.phase.phase() {
+        Phase::Serving => answer::json(200, r#"{"status":"ok"}"#),
+        _ => answer::json(503, r#"{"status":"shutting_down"}"#),
+    }
+}
+
+async fn no_route(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
+    let asked: String = uri.path().chars().take(200).collect();
+    let message = format!("there is no {method} {asked} here; {WHAT_EXISTS}");
+    answer::refusal(shape_for(&uri), ingress.next_id(), &ClientError::new(404, "unknown_url", message))
+}
+
+async fn no_method(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
+    let message = format!("{} does not take {method}; {WHAT_EXISTS}", uri.path());
+    answer::refusal(shape_for(&uri), ingress.next_id(), &ClientError::new(405, "method_not_allowed", message))
+}
+
+const WHAT_EXISTS: &str = "this gateway has POST /v1/chat/completions, POST /v1/embeddings, POST /v1/messages, \
+                           GET /v1/models, GET /v1/models/{id} and GET /health";
+
+fn shape_for(uri: &Uri) -> Protocol {
+    if uri.path().starts_with("/v1/messages") { Protocol::Messages } else { Protocol::Chat }
+}

@@ -1,0 +1,108 @@
+//! From the gateway's reply to HTTP.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use seawall_core::protocol;
+use seawall_core::reply::{ClientError, Degraded, Reply, Trail};
+use seawall_core::request::{Protocol, RequestId};
+
+use super::stream::StreamBody;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// JSON with a status.
+pub(super) fn json(status: u16, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// What a request ended in.
+pub(super) fn from_reply(protocol: Protocol, reply: Reply) -> Response {
+    match reply {
+        Reply::Plain { body, trail } => with_trail(json(200, body), protocol, &trail),
+        Reply::Stream { body, trail } => {
+            with_trail(event_stream(StreamBody::committed(body)), protocol, &trail)
+        }
+        Reply::Failed { error, trail } => {
+            with_trail(error_response(protocol, &error, trail.id), protocol, &trail)
+        }
+    }
+}
+
+/// A request that never reached the gateway.
+pub(super) fn refusal(protocol: Protocol, id: RequestId, error: &ClientError) -> Response {
+    with_ids(error_response(protocol, error, id), protocol, id)
+}
+
+/// A stream that has to begin before anything is known.
+pub(super) fn undecided(protocol: Protocol, id: RequestId, body: StreamBody) -> Response {
+    with_ids(event_stream(body), protocol, id)
+}
+
+fn event_stream(body: StreamBody) -> Response {
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Reverse proxies in front of us would otherwise collect the events first.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+fn error_response(protocol: Protocol, error: &ClientError, id: RequestId) -> Response {
+    let mut response = json(error.status, protocol::error_body(protocol, error, &id.to_string()));
+    let headers = response.headers_mut();
+    if let Some(pause) = error.retry_after {
+        let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
+        headers.insert(HeaderName::from_static("retry-after-ms"), HeaderValue::from(ms));
+    }
+    if let Some(again) = error.should_retry {
+        let value = HeaderValue::from_static(if again { "true" } else { "false" });
+        headers.insert(HeaderName::from_static("x-should-retry"), value);
+    }
+    response
+}
+
+fn with_trail(response: Response, protocol: Protocol, trail: &Trail) -> Response {
+    let mut response = with_ids(response, protocol, trail.id);
+    let headers = response.headers_mut();
+    if let Some(target) = &trail.target {
+        put(headers, "x-seawall-target", &target.to_string());
+    }
+    headers.insert(HeaderName::from_static("x-seawall-attempts"), HeaderValue::from(trail.attempts));
+    headers.insert(HeaderName::from_static("x-seawall-cache"), HeaderValue::from_static("none"));
+    if trail.target.is_some() || trail.degraded != Degraded::None {
+        let degraded = HeaderValue::from_static(trail.degraded.label());
+        headers.insert(HeaderName::from_static("x-seawall-degraded"), degraded);
+    }
+    if !trail.lost.is_empty() {
+        put(headers, "x-seawall-lost", &trail.lost.join(", "));
+    }
+    response
+}
+
+/// The id under our own name, and under the one that the protocol's official clients read.
+fn with_ids(mut response: Response, protocol: Protocol, id: RequestId) -> Response {
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        let headers = response.headers_mut();
+        if protocol == Protocol::Messages {
+            headers.insert(HeaderName::from_static("request-id"), id.clone());
+        }
+        headers.insert(HeaderName::from_static("x-request-id"), id.clone());
+        headers.insert(HeaderName::from_static("x-seawall-request-id"), id);
+    }
+    response
+}
+
+/// A model may have a name that no header can carry; the header is then left out.
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}

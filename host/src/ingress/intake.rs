@@ -1,0 +1,96 @@
+//! From HTTP to the unified request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::header::{CONNECTION, CONTENT_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use seawall_core::egress;
+use seawall_core::protocol;
+use seawall_core::reply::ClientError;
+use seawall_core::request::{Protocol, Request, RequestId};
+
+use super::{Ingress, body};
+use crate::shutdown::Phase;
+
+/// The client's own deadline in milliseconds.
+const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+
+impl Ingress {
+    /// The request, or what is wrong with it.
+    pub(super) async fn admit(
+        &self,
+        protocol: Protocol,
+        id: RequestId,
+        head: Parts,
+        mut body: Body,
+    ) -> Result<Request, ClientError> {
+        let read = self.read(protocol, id, head, &mut body).await;
+        if read.is_err() {
+            body::discard(&mut body).await;
+        }
+        read
+    }
+
+    async fn read(
+        &self,
+        protocol: Protocol,
+        id: RequestId,
+        head: Parts,
+        body: &mut Body,
+    ) -> Result<Request, ClientError> {
+        if self.phase.phase() >= Phase::Draining {
+            return Err(leaving());
+        }
+        let tenant = self.caller(&head.headers)?;
+        refuse_encoded(&head.headers)?;
+        let deadline = deadline(&head.headers)?;
+        let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
+        let mut headers = head.headers;
+        strip(&mut headers);
+        let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
+        Ok(Request { id, protocol, tenant, facts, body: Arc::new(body), deadline })
+    }
+}
+
+fn leaving() -> ClientError {
+    let mut error = ClientError::new(503, "shutting_down", "this gateway is shutting down; try another one");
+    error.retry_after = Some(Duration::from_secs(1));
+    error.should_retry = Some(true);
+    error
+}
+
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), ClientError> {
+    let plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        return Ok(());
+    }
+    let message = "compressed bodies are not taken; send it without content-encoding";
+    Err(ClientError::new(415, "unsupported_content_encoding", message))
+}
+
+fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ClientError> {
+    let Some(value) = headers.get(TIMEOUT_HEADER) else { return Ok(None) };
+    let ms = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
+    let message = "x-request-timeout-ms must be a whole number of milliseconds above 0";
+    ms.map(|ms| Some(Duration::from_millis(ms)))
+        .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(TIMEOUT_HEADER))
+}
+
+/// Leaves what adapters may ask for: nothing that authenticates the client, nothing that was meant for this hop.
+fn strip(headers: &mut HeaderMap) {
+    let named_by_connection: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let reserved: Vec<HeaderName> =
+        headers.keys().filter(|name| egress::is_reserved(name.as_str())).cloned().collect();
+    for name in named_by_connection.iter().chain(&reserved) {
+        headers.remove(name);
+    }
+}
