@@ -1,0 +1,115 @@
+//! Operators' side: health, status, plugins, chaos, on a listener of its own.
+//!
+//! Denied by default: whatever is not one of the two health answers wants the token, unknown paths included. Browsers are
+//! kept out unless they stand on this very address: a `Host` that is neither loopback nor the listen address (DNS
+//! rebinding) and a foreign `Origin` are refused, and no CORS header is ever sent. Answers hold no secret and nothing
+//! of any request's content.
+
+mod chaos;
+mod guard;
+mod json;
+mod plugins;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, post};
+use seawall_core::fault::Chaos;
+use seawall_core::ports::PluginSource;
+use seawall_core::targets::Targets;
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+pub use self::json::AdminError;
+pub use self::plugins::PluginControl;
+use crate::config::Config;
+use crate::shutdown::PhaseWatch;
+use crate::tasks::Tasks;
+use crate::telemetry::Notes;
+
+/// What operators look at and work on.
+pub struct Admin {
+    /// Opens every door but health's.
+    pub token: SecretString,
+    /// Where the listener really is.
+    pub addr: SocketAddr,
+    /// The configuration that serves now.
+    pub config: Arc<ArcSwap<Config>>,
+    /// Health of targets.
+    pub targets: Arc<Targets>,
+    /// Armed faults.
+    pub chaos: Arc<Chaos>,
+    /// The plugins that serve now.
+    pub plugins: Arc<dyn PluginSource>,
+    /// The plugins' host.
+    pub control: Arc<dyn PluginControl>,
+    /// Counters.
+    pub notes: Arc<Notes>,
+    /// Connections and other tasks of the data port.
+    pub tasks: Tasks,
+    /// Serving or leaving.
+    pub phase: PhaseWatch,
+    /// When the process began to serve.
+    pub started: Instant,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+type Shared = Arc<Admin>;
+
+/// Who may knock at a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// Anybody who reaches the listener; answers name nothing.
+    Health,
+    /// Holders of the token.
+    Token,
+}
+
+/// Every route, in one table, so that the test of the doors cannot forget one.
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 7] {
+    [
+        ("/livez", Door::Health, get(status::live)),
+        ("/readyz", Door::Health, get(status::ready)),
+        ("/admin/status", Door::Token, get(status::status)),
+        ("/admin/plugins", Door::Token, get(plugins::list)),
+        ("/admin/plugins/{id}/rollback", Door::Token, post(plugins::rollback)),
+        ("/admin/chaos/faults", Door::Token, post(chaos::arm).get(chaos::list).delete(chaos::disarm_all)),
+        ("/admin/chaos/faults/{id}", Door::Token, delete(chaos::disarm)),
+    ]
+}
+
+impl Admin {
+    /// All routes behind their guards.
+    pub fn router(self) -> Router {
+        let shared = Arc::new(self);
+        let mut health = Router::new();
+        let mut guarded = Router::new();
+        for (path, door, methods) in routes() {
+            match door {
+                Door::Health => health = health.route(path, methods),
+                Door::Token => guarded = guarded.route(path, methods),
+            }
+        }
+        let guarded = guarded
+            .fallback(json::no_route)
+            .method_not_allowed_fallback(json::no_method)
+            .layer(from_fn_with_state(Arc::clone(&shared), guard::token));
+        health
+            .merge(guarded)
+            .layer(from_fn_with_state(Arc::clone(&shared), guard::neighbourhood))
+            .with_state(shared)
+    }
+}

@@ -1,0 +1,132 @@
+//! Faults: what is armed, arming, disarming.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use http_body_util::{BodyExt as _, Limited};
+use seawall_core::fault::{ArmError, DEFAULT_TTL, FaultMatch, FaultOrder};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Shared;
+use super::json::{AdminError, json};
+
+/// An order is a few lines.
+const ORDER_BYTES: usize = 64 << 10;
+const EXAMPLE: &str = r#"for example {"kind":"outage","match":{"provider":"NAME"},"config":{},"ttl":"60s"}"#;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    kind: String,
+    #[serde(default, rename = "match")]
+    matching: FaultMatch,
+    #[serde(default)]
+    config: Option<Box<RawValue>>,
+    #[serde(default)]
+    ttl: Option<Ttl>,
+    #[serde(default)]
+    seed: u64,
+}
+
+/// Seconds as a number, or a number with its unit.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Ttl {
+    Seconds(u64),
+    Text(String),
+}
+
+#[derive(Serialize)]
+struct Armed {
+    id: u64,
+}
+
+#[derive(Serialize)]
+struct Disarmed {
+    disarmed: usize,
+}
+
+#[derive(Serialize)]
+struct Faults<T> {
+    faults: T,
+}
+
+pub(super) async fn list(State(admin): State<Shared>) -> Response {
+    json(StatusCode::OK, &Faults { faults: admin.chaos.list() })
+}
+
+pub(super) async fn arm(State(admin): State<Shared>, body: Body) -> Result<Response, AdminError> {
+    let order = read(body).await?;
+    let plugins = admin.plugins.current();
+    let id = admin.chaos.arm(&plugins, order).await.map_err(refused)?;
+    Ok(json(StatusCode::CREATED, &Armed { id }))
+}
+
+pub(super) async fn disarm(
+    State(admin): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, AdminError> {
+    if id.parse().is_ok_and(|id| admin.chaos.disarm(id)) {
+        return Ok(json(StatusCode::OK, &Disarmed { disarmed: 1 }));
+    }
+    Err(AdminError::new(StatusCode::NOT_FOUND, "not_armed", "no armed fault has this id")
+        .fix("GET /admin/chaos/faults lists what is armed; faults end by themselves after their ttl"))
+}
+
+pub(super) async fn disarm_all(State(admin): State<Shared>) -> Response {
+    json(StatusCode::OK, &Disarmed { disarmed: admin.chaos.disarm_all() })
+}
+
+async fn read(body: Body) -> Result<FaultOrder, AdminError> {
+    let bad = |message: String| AdminError::new(StatusCode::BAD_REQUEST, "bad_order", message).fix(EXAMPLE);
+    let bytes = Limited::new(body, ORDER_BYTES).collect().await;
+    let bytes =
+        bytes.map_err(|_| bad(format!("the body is broken or larger than {ORDER_BYTES} bytes")))?.to_bytes();
+    let order: Order = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    let ttl = match order.ttl {
+        None => DEFAULT_TTL,
+        Some(Ttl::Seconds(seconds)) => Duration::from_secs(seconds),
+        Some(Ttl::Text(text)) => {
+            duration(&text).ok_or_else(|| bad(format!("`ttl` is `{text}`; write `30s`, `500ms` or `5m`")))?
+        }
+    };
+    Ok(FaultOrder {
+        kind: order.kind,
+        matching: order.matching,
+        config: order.config.map_or_else(|| "{}".to_owned(), |config| config.get().to_owned()),
+        ttl,
+        seed: order.seed,
+    })
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let count: u64 = digits.parse().ok()?;
+    match text.strip_prefix(digits)? {
+        "ms" => Some(Duration::from_millis(count)),
+        "s" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_secs(count.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(count.checked_mul(3600)?)),
+        _ => None,
+    }
+}
+
+fn refused(error: ArmError) -> AdminError {
+    let message = error.to_string();
+    match error {
+        ArmError::UnknownKind { .. } => AdminError::new(StatusCode::NOT_FOUND, "unknown_kind", message)
+            .fix("drop a fault component that offers the kind into the plugins folder, or name one of the known kinds"),
+        ArmError::Config { fix, .. } => {
+            let error = AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_config", message);
+            if let Some(fix) = fix { error.fix(fix) } else { error }
+        }
+        ArmError::Range { .. } => AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", message),
+        ArmError::Plugin(_) => AdminError::new(StatusCode::BAD_GATEWAY, "plugin_fault", message),
+        ArmError::Full => AdminError::new(StatusCode::CONFLICT, "too_many", message)
+            .fix("DELETE /admin/chaos/faults/{id}, or wait until one ends"),
+    }
+}

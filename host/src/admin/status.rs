@@ -1,0 +1,79 @@
+//! Health and status.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use seawall_core::targets::TargetStatus;
+use serde::Serialize;
+
+use super::json::json;
+use super::{Admin, Shared};
+use crate::health::{NotReady, Readiness};
+use crate::shutdown::Phase;
+use crate::telemetry::Totals;
+
+#[derive(Serialize)]
+struct Live {
+    live: bool,
+}
+
+/// That this is answered says it all.
+pub(super) async fn live() -> Response {
+    json(StatusCode::OK, &Live { live: true })
+}
+
+pub(super) async fn ready(State(admin): State<Shared>) -> Response {
+    let readiness = admin.readiness();
+    json(StatusCode::from_u16(readiness.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), &readiness)
+}
+
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    uptime_s: u64,
+    phase: &'static str,
+    #[serde(flatten)]
+    readiness: Readiness,
+    faults_armed: usize,
+    connections_and_tasks: usize,
+    tasks_panicked: u64,
+    counters: Totals,
+    targets: Vec<TargetStatus>,
+}
+
+pub(super) async fn status(State(admin): State<Shared>) -> Response {
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: admin.started.elapsed().as_secs(),
+        phase: match admin.phase.phase() {
+            Phase::Serving => "serving",
+            Phase::Leaving => "leaving",
+            Phase::Draining => "draining",
+            Phase::Ended => "ended",
+        },
+        readiness: admin.readiness(),
+        faults_armed: admin.chaos.list().len(),
+        connections_and_tasks: admin.tasks.live(),
+        tasks_panicked: admin.tasks.panicked(),
+        counters: admin.notes.totals(),
+        targets: admin.targets.status(),
+    };
+    json(StatusCode::OK, &status)
+}
+
+impl Admin {
+    fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        if self.phase.phase() > Phase::Serving {
+            reasons.push(NotReady::ShuttingDown);
+        }
+        let config = self.config.load();
+        let plugins = self.plugins.current();
+        if config.providers.is_empty() {
+            reasons.push(NotReady::NoProvider);
+        } else if !config.providers.keys().any(|name| plugins.adapters.contains_key(name)) {
+            reasons.push(NotReady::NoAdapter);
+        }
+        Readiness::new(reasons)
+    }
+}
