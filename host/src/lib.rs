@@ -1,1 +1,16 @@
-//! Placeholder until the first module lands.
+//! Seawall, an LLM gateway that keeps applications standing when providers fail: HTTP in and out, configuration,
+//! telemetry and the command line around the decisions of `seawall_core`.
+
+pub mod admin;
+pub mod bundled;
+pub mod cli;
+pub mod config;
+pub mod gateway;
+pub mod health;
+pub mod ingress;
+pub mod server;
+pub mod shutdown;
+pub mod state;
+pub mod tasks;
+pub mod telemetry;
+pub mod transport;

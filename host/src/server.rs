@@ -1,0 +1,249 @@
+//! The gateway as one thing that starts, says where it is, and ends in order. The command line, the demo and tests all
+//! start it here; several can run in one process.
+
+mod listener;
+mod plugins;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use seawall_core::breaker::BreakerSettings;
+use seawall_core::budget::Budget;
+use seawall_core::cascade::{Engine, Limits};
+use seawall_core::fault::Chaos;
+use seawall_core::ports::{Clock, TokioClock};
+use seawall_core::random::Random;
+use seawall_core::target::TargetId;
+use seawall_core::targets::Targets;
+use seawall_wasm::PluginHost;
+use tokio::time::{Instant, sleep};
+
+pub use self::listener::ListenError;
+use self::listener::{Listener, Term};
+use crate::admin::Admin;
+use crate::bundled::bundled_plugins;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::ingress::Ingress;
+use crate::shutdown::{Patience, Phase, Shutdown, signal};
+use crate::state::{AdminToken, StateDir, StateError};
+use crate::tasks::Tasks;
+use crate::telemetry::Notes;
+use crate::transport::{CredentialError, Credentials, Transport, TransportSettings, TransportSetupError};
+
+/// Operators, their dashboards and scripts: few.
+const MAX_ADMIN_CONNECTIONS: usize = 256;
+/// What tasks other than requests get at the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What a start can vary beside the configuration.
+#[derive(Clone, Debug)]
+pub struct StartOptions {
+    /// Connections of clients at the same time; more wait in the system's queue.
+    pub max_connections: usize,
+    /// Between readiness turning false and the end of accepting.
+    pub pause: Duration,
+    /// Makes jitter and sampling repeatable; none = different at every start.
+    pub seed: Option<u64>,
+    /// Components that came with the binary, by plugin id; none = those of this build.
+    pub bundled: Option<Vec<(String, Cow<'static, [u8]>)>>,
+    /// Look for changes in the plugins directory while running.
+    pub watch_plugins: bool,
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            pause: Patience::default().pause,
+            seed: None,
+            bundled: None,
+            watch_plugins: true,
+        }
+    }
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be used.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A credential cannot be sent.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// Outgoing HTTP cannot be set up.
+    #[error(transparent)]
+    Transport(#[from] TransportSetupError),
+    /// The component runtime cannot be set up.
+    #[error("plugins cannot be run on this machine: {0}")]
+    Plugins(#[from] seawall_wasm::Problem),
+    /// Loading plugins panicked.
+    #[error("loading the plugins failed; this is a defect, the log says where")]
+    Panicked,
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Where clients are served, with the real port.
+    pub data_addr: SocketAddr,
+    /// Where operators are served.
+    pub admin_addr: SocketAddr,
+    /// Opens the admin interface; `fresh` when it was made at this start and should be shown.
+    pub admin_token: AdminToken,
+    /// Everything that happens.
+    pub notes: Arc<Notes>,
+    /// The plugins' host.
+    pub plugins: Arc<PluginHost>,
+    /// Answers requests.
+    pub gateway: Arc<Gateway>,
+    shutdown: Shutdown,
+    patience: Patience,
+    clients: Tasks,
+    operators: Tasks,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("data_addr", &self.data_addr)
+            .field("admin_addr", &self.admin_addr)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts a gateway. When this returns it accepts connections.
+pub async fn start(config: Config, options: StartOptions) -> Result<Running, StartError> {
+    let started = Instant::now();
+    let patience = Patience { pause: options.pause, drain: config.server.shutdown_timeout };
+    // First what fails often and costs nothing: addresses in use, unusable credentials.
+    let data = Listener::bind("client", config.server.listen).await?;
+    let admin = Listener::bind("admin", config.admin.listen).await?;
+    let state = StateDir::open(&config.state_dir)?;
+    let admin_token = match &config.admin.token {
+        Some(token) => AdminToken::given(token.clone()),
+        None => state.admin_token()?,
+    };
+    let transport = Arc::new(transport(&config)?);
+    let bundled = options.bundled.unwrap_or_else(bundled_plugins);
+
+    let notes = Arc::new(Notes::new());
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock);
+    let random = Arc::new(Random::seeded(options.seed.unwrap_or_else(|| RandomState::new().hash_one(0))));
+    let targets = Arc::new(Targets::new(
+        Arc::clone(&clock),
+        Arc::clone(&random),
+        notes.clone(),
+        BreakerSettings::default(),
+    ));
+    targets.configure(&configured(&config), &BreakerSettings::default());
+    let plugins = plugins::start(&config, &state, bundled, options.watch_plugins, &targets).await?;
+    let chaos = Arc::new(Chaos::new(Arc::clone(&clock), notes.clone()));
+    let engine = Engine {
+        targets: Arc::clone(&targets),
+        upstream: transport,
+        plugins: plugins.clone(),
+        chaos: Arc::clone(&chaos),
+        budget: Arc::new(Budget::new(Arc::clone(&clock))),
+        limits: Limits {
+            max_answer_bytes: config.server.max_answer_bytes,
+            max_event_bytes: config.server.max_event_bytes,
+        },
+        clock,
+        random,
+        observer: notes.clone(),
+    };
+    let config = Arc::new(ArcSwap::from_pointee(config));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&config), engine));
+
+    let shutdown = Shutdown::new();
+    let (clients, operators) = (Tasks::new(), Tasks::new());
+    let (data_addr, admin_addr) = (data.addr(), admin.addr());
+    let desk = Admin {
+        token: admin_token.secret.clone(),
+        addr: admin_addr,
+        config: Arc::clone(&config),
+        targets,
+        chaos,
+        plugins: plugins.clone(),
+        control: plugins.clone(),
+        notes: Arc::clone(&notes),
+        tasks: clients.clone(),
+        phase: shutdown.watch(),
+        started,
+    };
+    let ingress = Ingress::new(gateway.clone(), config, shutdown.watch());
+    let term = |until| Term { watch: shutdown.watch(), until };
+    data.serve(ingress.router(), &clients, term(Phase::Draining), options.max_connections);
+    admin.serve(desk.router(), &operators, term(Phase::Ended), MAX_ADMIN_CONNECTIONS);
+    tracing::info!(data = %data_addr, admin = %admin_addr, started_in_ms = started.elapsed().as_millis(), "serving");
+    Ok(Running {
+        data_addr,
+        admin_addr,
+        admin_token,
+        notes,
+        plugins,
+        gateway,
+        shutdown,
+        patience,
+        clients,
+        operators,
+    })
+}
+
+impl Running {
+    /// Serves until the operating system asks to stop, then ends in order. A second request ends at once.
+    pub async fn wait(self) {
+        signal().await;
+        tracing::info!("stopping: streams under way may finish; a second signal ends them");
+        let (clients, operators) = (self.clients.clone(), self.operators.clone());
+        tokio::select! {
+            () = self.shutdown() => {}
+            () = signal() => {
+                clients.end().await;
+                operators.end().await;
+            }
+        }
+    }
+
+    /// Ends in order: not ready, a pause, no new connections, streams finish, the rest is ended.
+    pub async fn shutdown(self) {
+        self.shutdown.advance(Phase::Leaving);
+        sleep(self.patience.pause).await;
+        self.shutdown.advance(Phase::Draining);
+        if !self.clients.drained(self.patience.drain).await {
+            tracing::warn!(connections = self.clients.live(), "streams did not finish in time and are ended");
+        }
+        self.clients.end().await;
+        self.shutdown.advance(Phase::Ended);
+        self.operators.drained(LAST_WORDS).await;
+        self.operators.end().await;
+    }
+}
+
+fn transport(config: &Config) -> Result<Transport, StartError> {
+    let secrets = config.providers.values().filter_map(|provider| {
+        let secret = provider.credential.clone()?;
+        Some((Arc::clone(&provider.name), secret))
+    });
+    let settings = TransportSettings {
+        max_answer_bytes: config.server.max_answer_bytes,
+        ..TransportSettings::default()
+    };
+    Ok(Transport::new(&settings, Credentials::new(secrets)?)?)
+}
+
+fn configured(config: &Config) -> Vec<TargetId> {
+    config.aliases.values().flat_map(|alias| &alias.targets).map(|target| target.id.clone()).collect()
+}

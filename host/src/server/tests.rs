@@ -1,0 +1,193 @@
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use secrecy::ExposeSecret as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use super::listener::{Listener, Term};
+use super::{Running, StartOptions, start};
+use crate::config::{Config, Environment, Source};
+use crate::shutdown::{Phase, Shutdown};
+use crate::tasks::Tasks;
+
+const SOON: Duration = Duration::from_secs(10);
+
+struct Desk {
+    addr: SocketAddr,
+    tasks: Tasks,
+    shutdown: Shutdown,
+}
+
+impl Desk {
+    async fn serving(router: Router, max_connections: usize) -> Self {
+        let listener = Listener::bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let (tasks, shutdown, addr) = (Tasks::new(), Shutdown::new(), listener.addr());
+        let term = Term { watch: shutdown.watch(), until: Phase::Draining };
+        listener.serve(router, &tasks, term, max_connections);
+        Self { addr, tasks, shutdown }
+    }
+}
+
+async fn ask(addr: SocketAddr, path: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(addr).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket
+}
+
+/// Reads until the text is there or the connection ends.
+async fn read_until(socket: &mut TcpStream, wanted: &str) -> String {
+    let mut text = String::new();
+    let mut piece = [0; 4096];
+    while !text.contains(wanted) {
+        let length = timeout(SOON, socket.read(&mut piece)).await.expect("bytes in time").unwrap_or(0);
+        if length == 0 {
+            break;
+        }
+        text.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    text
+}
+
+#[tokio::test]
+async fn draining_finishes_what_runs_and_takes_nothing_new() {
+    let go = Arc::new(Notify::new());
+    let wait = Arc::clone(&go);
+    let slow = get(move || async move {
+        wait.notified().await;
+        "finished"
+    });
+    let desk =
+        Desk::serving(Router::new().route("/slow", slow).route("/", get(|| async { "hello" })), 10).await;
+    let mut idle = ask(desk.addr, "/").await;
+    assert!(read_until(&mut idle, "hello").await.contains("200 OK"));
+    let mut running = ask(desk.addr, "/slow").await;
+    while desk.tasks.live() < 3 {
+        tokio::task::yield_now().await;
+    }
+
+    desk.shutdown.advance(Phase::Draining);
+    assert_eq!(read_until(&mut idle, "never").await, "", "an idle connection is closed");
+    assert!(!desk.tasks.drained(Duration::from_millis(50)).await, "the running one is waited for");
+    assert!(TcpStream::connect(desk.addr).await.is_err(), "nothing new is accepted");
+    go.notify_one();
+    assert!(read_until(&mut running, "finished").await.contains("finished"));
+    assert!(desk.tasks.drained(SOON).await);
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_wait() {
+    let desk = Desk::serving(Router::new().route("/", get(|| async { "hello" })), 1).await;
+    let mut first = ask(desk.addr, "/").await;
+    read_until(&mut first, "hello").await;
+    let mut second = ask(desk.addr, "/").await;
+    let early = timeout(Duration::from_millis(100), second.read_u8()).await;
+    assert!(early.is_err(), "it is not served while the first is open");
+    drop(first);
+    assert!(read_until(&mut second, "hello").await.contains("hello"));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_request() {
+    struct Tell(Option<oneshot::Sender<()>>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            let _ = self.0.take().map(|tell| tell.send(()));
+        }
+    }
+    let (dropped, told) = oneshot::channel();
+    let guard = Arc::new(Mutex::new(Some(Tell(Some(dropped)))));
+    let route = get(move || async move {
+        let _tell = guard.lock().unwrap().take();
+        std::future::pending::<()>().await;
+    });
+    let desk = Desk::serving(Router::new().route("/", route), 10).await;
+    let socket = ask(desk.addr, "/").await;
+    while desk.tasks.live() < 2 {
+        tokio::task::yield_now().await;
+    }
+    drop(socket);
+    assert!(timeout(SOON, told).await.expect("in time").is_ok());
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named_with_a_way_out() {
+    let desk = Desk::serving(Router::new(), 1).await;
+    let error = Listener::bind("client", desk.addr).await.unwrap_err().to_string();
+    assert!(error.contains(&desk.addr.to_string()) && error.contains("another process uses it"), "{error}");
+}
+
+async fn gateway(state: &Path, provider: SocketAddr) -> Running {
+    let text = format!(
+        r#"
+        [server]
+        listen = "127.0.0.1:0"
+        [admin]
+        listen = "127.0.0.1:0"
+        [state]
+        dir = "state"
+        [providers.left]
+        adapter = "nobody"
+        base_url = "http://{provider}"
+        [models.fast]
+        targets = ["left/m"]
+        "#
+    );
+    let config = Config::parse(Source::new("t", text), state, &Environment::fixed([])).unwrap();
+    let options =
+        StartOptions { pause: Duration::ZERO, bundled: Some(Vec::new()), ..StartOptions::default() };
+    start(config, options).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_gateway_without_plugins_starts_says_why_it_is_not_ready_and_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = ([127, 0, 0, 1], 9).into();
+    let running = gateway(dir.path(), nobody).await;
+    let (data, admin) = (running.data_addr, running.admin_addr);
+    assert!(read_until(&mut ask(data, "/health").await, "}").await.contains(r#"{"status":"ok"}"#));
+    assert!(read_until(&mut ask(admin, "/readyz").await, "]}").await.contains("no_adapter"));
+    assert!(running.admin_token.fresh);
+
+    let token = running.admin_token.secret.expose_secret().to_owned();
+    let mut status = TcpStream::connect(admin).await.unwrap();
+    let request =
+        format!("GET /admin/plugins HTTP/1.1\r\nhost: {admin}\r\nauthorization: Bearer {token}\r\n\r\n");
+    status.write_all(request.as_bytes()).await.unwrap();
+    let plugins = read_until(&mut status, "]}").await;
+    assert!(plugins.contains("200 OK") && plugins.contains("P025"), "{plugins}");
+
+    let body = r#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#;
+    let mut client = TcpStream::connect(data).await.unwrap();
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {data}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    let answer = read_until(&mut client, "}}").await;
+    assert!(answer.starts_with("HTTP/1.1 50") && answer.contains("x-seawall-request-id: req_"), "{answer}");
+    assert!(answer.contains("x-seawall-attempts: 0"), "{answer}");
+
+    timeout(SOON, running.shutdown()).await.expect("nothing holds it up");
+    assert!(TcpStream::connect(data).await.is_err());
+    assert!(TcpStream::connect(admin).await.is_err());
+}
+
+#[tokio::test]
+async fn several_gateways_run_in_one_process() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let nobody = ([127, 0, 0, 1], 9).into();
+    let (one, other) = (gateway(one.path(), nobody).await, gateway(other.path(), nobody).await);
+    assert_ne!(one.data_addr, other.data_addr);
+    assert_ne!(one.admin_token.secret.expose_secret(), other.admin_token.secret.expose_secret());
+    one.shutdown().await;
+    assert!(read_until(&mut ask(other.data_addr, "/health").await, "}").await.contains("ok"));
+    other.shutdown().await;
+}
