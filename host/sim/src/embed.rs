@@ -10,6 +10,7 @@ use crate::trouble::Trouble;
 pub(crate) const MOST_TEXTS: usize = 2_048;
 const USUAL_DIMENSIONS: usize = 256;
 const MOST_DIMENSIONS: usize = 4_096;
+const MOST_NUMBERS: usize = 1 << 20;
 
 /// The wanted length of vectors, or the usual one.
 pub(crate) fn dimensions(wanted: &Value) -> Result<usize, Trouble> {
@@ -20,7 +21,15 @@ pub(crate) fn dimensions(wanted: &Value) -> Result<usize, Trouble> {
     fits.ok_or_else(|| Trouble::bad("Invalid value for 'dimensions'.", "dimensions"))
 }
 
-pub(crate) fn vector(text: &str, dimensions: usize) -> Vec<f32> {
+/// All vectors, if that many may be asked for at once.
+pub(crate) fn vectors(texts: &[String], dimensions: usize) -> Result<Vec<Vec<f32>>, Trouble> {
+    if texts.len().saturating_mul(dimensions) > MOST_NUMBERS {
+        return Err(Trouble::bad("Too many inputs of too many dimensions for one request.", "input"));
+    }
+    Ok(texts.iter().map(|text| vector(text, dimensions)).collect())
+}
+
+fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f32; dimensions];
     for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
         let mut state = word.bytes().fold(0, |state, byte| mix(state ^ u64::from(byte)));

@@ -125,7 +125,7 @@ impl Lane {
         lock(&self.0.log).entries()
     }
 
-    /// The full body of the last request.
+    /// The full body of the last request, unless it was longer than 8 MiB.
     pub fn last_body(&self) -> Option<Bytes> {
         lock(&self.0.log).last_body()
     }

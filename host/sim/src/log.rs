@@ -13,8 +13,11 @@ use crate::dialect::Dialect;
 /// Entries that a lane keeps.
 pub const LOG_CAPACITY: usize = 10_000;
 /// Header bytes that an entry keeps; what is beyond is left out.
-const MOST_HEADER_BYTES: usize = 8 << 10;
+const MOST_HEADER_BYTES: usize = 4 << 10;
+const LONGEST_PATH: usize = 1 << 10;
 const LONGEST_NAME: usize = 200;
+/// A longer body is not kept as the last one.
+const LONGEST_KEPT_BODY: usize = 8 << 20;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -131,7 +134,7 @@ impl Log {
     pub(crate) fn push(&mut self, mut entry: Entry, body: Bytes) -> u64 {
         self.last_number += 1;
         entry.number = self.last_number;
-        entry.path.truncate(entry.path.floor_char_boundary(MOST_HEADER_BYTES));
+        entry.path.truncate(entry.path.floor_char_boundary(LONGEST_PATH));
         if let Some(model) = &mut entry.model {
             model.truncate(model.floor_char_boundary(LONGEST_NAME));
         }
@@ -139,7 +142,7 @@ impl Log {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
-        self.last_body = Some(body);
+        self.last_body = Some(body).filter(|body| body.len() <= LONGEST_KEPT_BODY);
         self.last_number
     }
 

@@ -2,20 +2,22 @@
 //! send makes this fail other than with an error in the dialect's own shape.
 
 mod chat;
+mod reply;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
+use self::reply::error_response;
+pub(crate) use self::reply::{control_response, misuse, response};
 use crate::ask::Framing;
 use crate::bench::{Bench, Ready};
 use crate::body::SimBody;
@@ -31,7 +33,7 @@ use crate::trouble::{Code, Trouble};
 use crate::{control, mark};
 
 /// Largest request body that is read.
-const MOST_BODY_BYTES: usize = 64 << 20;
+const MOST_BODY_BYTES: usize = 32 << 20;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -289,37 +291,4 @@ impl Exchange<'_> {
 enum Sending {
     Whole(Bytes),
     Script(Arc<[Step]>),
-}
-
-fn error_response(wire: &dyn Wire, trouble: &Trouble, ticket: Ticket) -> Response<SimBody> {
-    let (status, body) = wire.error(trouble);
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut headers = wire.headers(ticket.salt());
-    if let Some(value) = wire.retry_header(trouble).and_then(|hint| HeaderValue::from_str(&hint).ok()) {
-        headers.insert(RETRY_AFTER, value);
-    }
-    ticket.note(|entry| entry.status = Some(status.as_u16()));
-    response(status, wire.content_type(None), headers, SimBody::whole(body.to_string().into(), Some(ticket)))
-}
-
-/// The caller uses the simulator wrongly; this is no provider's voice.
-pub(crate) fn misuse(status: StatusCode, why: &str) -> Response<SimBody> {
-    control_response(status, &json!({ "error": why }))
-}
-
-pub(crate) fn control_response(status: StatusCode, body: &Value) -> Response<SimBody> {
-    response(status, "application/json", HeaderMap::new(), SimBody::whole(body.to_string().into(), None))
-}
-
-pub(crate) fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    headers: HeaderMap,
-    body: SimBody,
-) -> Response<SimBody> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }

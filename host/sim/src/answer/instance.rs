@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 const DEEPEST: usize = 16;
 const MOST_NODES: usize = 2_000;
+const CHARACTERS_PER_NODE: usize = 64;
 const MOST_ITEMS: u64 = 16;
 const LONGEST_FILL: u64 = 256;
 
@@ -18,21 +19,23 @@ struct Builder<'a> {
     nodes: usize,
 }
 
-impl Builder<'_> {
-    fn build(&mut self, schema: &Value, name: &str, depth: usize) -> Value {
+impl<'a> Builder<'a> {
+    fn build(&mut self, schema: &'a Value, name: &str, depth: usize) -> Value {
         self.nodes += 1;
         if depth > DEEPEST || self.nodes > MOST_NODES {
             return Value::Null;
         }
         if let Some(fixed) = schema.get("const").or_else(|| schema.pointer("/enum/0")) {
+            // A large constant that many references repeat counts as what it costs.
+            self.nodes += fixed.to_string().len() / CHARACTERS_PER_NODE;
             return fixed.clone();
         }
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-            let target = self.root.pointer(target.trim_start_matches('#')).cloned().unwrap_or_default();
-            return self.build(&target, name, depth + 1);
+            let target = self.root.pointer(target.trim_start_matches('#')).unwrap_or(&Value::Null);
+            return self.build(target, name, depth + 1);
         }
         if let Some(first) = schema.pointer("/anyOf/0").or_else(|| schema.pointer("/oneOf/0")) {
-            return self.build(&first.clone(), name, depth + 1);
+            return self.build(first, name, depth + 1);
         }
         match kind(schema).as_str() {
             "object" => self.object(schema, depth),
@@ -48,7 +51,7 @@ impl Builder<'_> {
         }
     }
 
-    fn object(&mut self, schema: &Value, depth: usize) -> Value {
+    fn object(&mut self, schema: &'a Value, depth: usize) -> Value {
         let mut built = Map::new();
         for part in schema["allOf"].as_array().into_iter().flatten() {
             if let Value::Object(fields) = self.build(part, "text", depth + 1) {

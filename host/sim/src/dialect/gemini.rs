@@ -1,16 +1,20 @@
-//! Gemini's generateContent, its stream in both framings, and its embeddings. Fields are read in both spellings that the
-//! real API accepts.
+//! Gemini's generateContent, its stream in both framings, and its embeddings.
+
+mod ask;
+mod error;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use self::ask::{either, read, text_of};
+use self::error::error;
 use super::{EmbedAsk, Event, Role, Target, Turn, Wire, headers_from};
 use crate::answer::{Choice, Finish};
-use crate::ask::{Ask, Framing, Reasoning, Said, Shape, Tool, ToolChoice, count, strings};
+use crate::ask::{Ask, Framing};
 use crate::embed;
 use crate::seed::letters;
-use crate::trouble::{Code, RetryAfter, Trouble};
+use crate::trouble::Trouble;
 
 #[derive(Debug)]
 pub(super) struct Gemini;
@@ -137,99 +141,6 @@ impl Wire for Gemini {
     }
 }
 
-fn read(model: &str, body: &Value) -> Result<Ask, Trouble> {
-    let contents = body["contents"].as_array().filter(|contents| !contents.is_empty());
-    let contents = contents.ok_or_else(|| {
-        Trouble::bad("* GenerateContentRequest.contents: contents is not specified", "contents")
-    })?;
-    let mut conversation =
-        vec![Said::System(text_of(either(body, "systemInstruction", "system_instruction")))];
-    for content in contents {
-        conversation.push(said(content)?);
-    }
-    let mut ask = Ask::new(model, conversation);
-    let tools = body["tools"].as_array().into_iter().flatten();
-    let functions =
-        tools.filter_map(|tool| either(tool, "functionDeclarations", "function_declarations").as_array());
-    ask.tools = functions.flatten().filter_map(tool).collect();
-    let calling =
-        either(either(body, "toolConfig", "tool_config"), "functionCallingConfig", "function_calling_config");
-    let allowed = strings(either(calling, "allowedFunctionNames", "allowed_function_names"));
-    ask.tool_choice = match (calling["mode"].as_str(), allowed.into_iter().next()) {
-        (Some("NONE"), _) => ToolChoice::None,
-        (Some("ANY"), Some(name)) => ToolChoice::Named(name),
-        _ => ToolChoice::Auto,
-    };
-    let config = either(body, "generationConfig", "generation_config");
-    let schema = [
-        either(config, "responseSchema", "response_schema"),
-        either(config, "responseJsonSchema", "response_json_schema"),
-    ];
-    ask.shape = match schema.into_iter().find(|schema| !schema.is_null()) {
-        Some(schema) => Shape::Schema(schema.clone()),
-        None if *either(config, "responseMimeType", "response_mime_type") == "application/json" => {
-            Shape::Object
-        }
-        None => Shape::Text,
-    };
-    let thinking = either(config, "thinkingConfig", "thinking_config");
-    ask.reasoning = match (thinking, either(thinking, "includeThoughts", "include_thoughts") == true) {
-        (_, true) => Reasoning::Shown,
-        (Value::Object(_), false) if *either(thinking, "thinkingBudget", "thinking_budget") != 0 => {
-            Reasoning::Hidden
-        }
-        _ => Reasoning::Off,
-    };
-    ask.choices = match either(config, "candidateCount", "candidate_count") {
-        Value::Null => 1,
-        n => count(n).filter(|n| (1..=8).contains(n)).ok_or_else(|| {
-            Trouble::bad(
-                "candidateCount must be in the range from 1 (inclusive) to 9 (exclusive)",
-                "candidateCount",
-            )
-        })?,
-    };
-    ask.stops = strings(either(config, "stopSequences", "stop_sequences"));
-    ask.max_tokens = count(either(config, "maxOutputTokens", "max_output_tokens"));
-    Ok(ask)
-}
-
-fn either<'a>(value: &'a Value, camel: &str, snake: &str) -> &'a Value {
-    value.get(camel).or_else(|| value.get(snake)).unwrap_or(&Value::Null)
-}
-
-fn said(content: &Value) -> Result<Said, Trouble> {
-    let parts = || content["parts"].as_array().into_iter().flatten();
-    let results: Vec<String> = parts()
-        .map(|part| either(part, "functionResponse", "function_response"))
-        .filter(|result| !result.is_null())
-        .map(|result| result["response"].to_string())
-        .collect();
-    let calls = parts().any(|part| !either(part, "functionCall", "function_call").is_null());
-    Ok(match content["role"].as_str() {
-        _ if !results.is_empty() => Said::ToolResult(results.join("\n")),
-        None | Some("user") => Said::User(text_of(content)),
-        Some("model") if calls => Said::Called,
-        Some("model") => Said::Assistant(text_of(content)),
-        Some(_) => return Err(Trouble::bad("Please use a valid role: user, model.", "contents")),
-    })
-}
-
-/// The text of a content: its parts, thoughts left out.
-fn text_of(content: &Value) -> String {
-    let parts = content["parts"].as_array().into_iter().flatten();
-    let text = |part: &Value| part["text"].as_str().filter(|_| part["thought"] != true).map(str::to_owned);
-    parts.filter_map(text).collect::<Vec<_>>().join("\n")
-}
-
-fn tool(function: &Value) -> Option<Tool> {
-    let schema =
-        [&function["parameters"], either(function, "parametersJsonSchema", "parameters_json_schema")];
-    let schema = schema.into_iter().find(|schema| !schema.is_null()).cloned();
-    let schema = schema.unwrap_or_else(|| json!({"type": "object"}));
-    Some(Tool { name: function["name"].as_str()?.to_owned(), schema })
-}
-
 const SIGNATURE: &str = "CiQBcsjafHNpbXVsYXRlZCB0aG91Z2h0IHNpZ25hdHVyZQ==";
 
 fn thought(text: &str) -> Value {
@@ -301,70 +212,4 @@ fn frame(values: Vec<(Value, Role)>, framing: Framing) -> Vec<Event> {
             values.iter().enumerate().map(element).chain([end]).collect()
         }
     }
-}
-
-fn error(trouble: &Trouble) -> (u16, Value) {
-    const INVALID: &str = "INVALID_ARGUMENT";
-    let (status, word, usual) = match &trouble.code {
-        Code::BadRequest | Code::ToolFailed => (400, INVALID, "Request contains an invalid argument."),
-        Code::ContextLength => (
-            400,
-            INVALID,
-            "The input token count (1050000) exceeds the maximum number of tokens allowed (1048576).",
-        ),
-        Code::ContentPolicy => (400, INVALID, "The request was blocked by the safety filters."),
-        Code::Unsupported => (400, INVALID, "This model does not support this parameter."),
-        Code::Auth => (400, INVALID, "API key not valid. Please pass a valid API key."),
-        Code::Billing => (400, "FAILED_PRECONDITION", "Enable billing on your project in the console."),
-        Code::Permission => (403, "PERMISSION_DENIED", "The caller does not have permission"),
-        Code::ModelNotFound => (
-            404,
-            "NOT_FOUND",
-            "The model is not found for API version v1beta, or is not supported for this method.",
-        ),
-        Code::TooLarge => (413, INVALID, "Request payload size exceeds the limit."),
-        Code::RateLimit | Code::Quota => {
-            (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan.")
-        }
-        Code::Server => (500, "INTERNAL", "An internal error has occurred. Please retry."),
-        Code::BadGateway => (502, "INTERNAL", "Bad gateway."),
-        Code::Overloaded | Code::Capacity => {
-            (503, "UNAVAILABLE", "The model is overloaded. Please try again later.")
-        }
-        Code::Timeout => {
-            (504, "DEADLINE_EXCEEDED", "The deadline expired before the operation could complete.")
-        }
-        Code::Other(word) => (500, word.as_str(), "The simulated provider is unhappy."),
-    };
-    let status = trouble.status.unwrap_or(status);
-    let mut error = json!({"code": status, "message": trouble.message_or(usual), "status": word});
-    let details = details(trouble);
-    if let (false, Some(error)) = (details.is_empty(), error.as_object_mut()) {
-        error.insert("details".to_owned(), Value::Array(details));
-    }
-    (status, json!({"error": error}))
-}
-
-fn details(trouble: &Trouble) -> Vec<Value> {
-    let quota = |id: &str| {
-        json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure",
-               "violations": [{"quotaMetric": "generativelanguage.googleapis.com/generate_content_requests", "quotaId": id}]})
-    };
-    let mut details = match trouble.code {
-        Code::Auth => {
-            vec![json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID",
-                                  "domain": "googleapis.com"})]
-        }
-        Code::RateLimit => vec![quota("GenerateRequestsPerMinutePerProjectPerModel")],
-        Code::Quota => vec![quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier")],
-        _ => Vec::new(),
-    };
-    if let Some(hint) = &trouble.retry_after {
-        let delay = match hint {
-            RetryAfter::Seconds(seconds) => format!("{seconds}s"),
-            RetryAfter::Verbatim(text) => text.clone(),
-        };
-        details.push(json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}));
-    }
-    details
 }

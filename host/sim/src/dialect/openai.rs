@@ -1,17 +1,21 @@
 //! OpenAI's chat completions, embeddings and models. Groq's dialect is built from the pieces here.
 
+mod ask;
+mod error;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use super::{
-    EmbedAsk, Event, Role, Target, Turn, Wire, at, headers_from, model_of, no_such_path, plain_text, sse,
-};
+pub(super) use self::ask::read;
+use self::error::error;
+pub(super) use self::error::words;
+use super::{EmbedAsk, Event, Role, Target, Turn, Wire, headers_from, model_of, no_such_path, sse};
 use crate::answer::{Choice, Finish};
-use crate::ask::{Ask, Framing, Reasoning, Said, Shape, Tool, ToolChoice, count, strings};
+use crate::ask::{Ask, Framing};
 use crate::embed;
 use crate::seed::letters;
-use crate::trouble::{Code, Trouble};
+use crate::trouble::Trouble;
 
 #[derive(Debug)]
 pub(super) struct OpenAi;
@@ -109,61 +113,6 @@ impl Wire for OpenAi {
             }
         }
     }
-}
-
-pub(super) fn read(body: &Value) -> Result<Ask, Trouble> {
-    let model = model_of(body)?;
-    let messages = body["messages"].as_array().filter(|messages| !messages.is_empty());
-    let messages =
-        messages.ok_or_else(|| Trouble::bad("'messages' must be a non-empty array", "messages"))?;
-    let conversation = messages.iter().map(said).collect::<Result<_, _>>()?;
-    let mut ask = Ask::new(model, conversation);
-    ask.stream = (body["stream"] == true).then_some(Framing::Sse);
-    ask.include_usage = at(body, "/stream_options/include_usage") == true;
-    ask.tools = body["tools"].as_array().into_iter().flatten().filter_map(tool).collect();
-    ask.tool_choice = match &body["tool_choice"] {
-        Value::String(word) if word == "none" => ToolChoice::None,
-        choice => at(choice, "/function/name")
-            .as_str()
-            .map_or(ToolChoice::Auto, |name| ToolChoice::Named(name.to_owned())),
-    };
-    ask.parallel = body["parallel_tool_calls"] != false;
-    ask.shape = match at(body, "/response_format/type").as_str() {
-        Some("json_object") => Shape::Object,
-        Some("json_schema") => Shape::Schema(at(body, "/response_format/json_schema/schema").clone()),
-        _ => Shape::Text,
-    };
-    if body["reasoning_effort"].as_str().is_some_and(|effort| !["none", "minimal"].contains(&effort)) {
-        ask.reasoning = Reasoning::Hidden;
-    }
-    ask.choices = match &body["n"] {
-        Value::Null => 1,
-        n => count(n)
-            .filter(|n| (1..=Ask::MOST_CHOICES).contains(n))
-            .ok_or_else(|| Trouble::bad("Invalid 'n'.", "n"))?,
-    };
-    ask.stops = strings(&body["stop"]);
-    ask.max_tokens = count(&body["max_completion_tokens"]).or_else(|| count(&body["max_tokens"]));
-    Ok(ask)
-}
-
-fn said(message: &Value) -> Result<Said, Trouble> {
-    let text = plain_text(&message["content"]);
-    Ok(match message["role"].as_str() {
-        Some("system" | "developer") => Said::System(text),
-        Some("user") => Said::User(text),
-        Some("assistant") if message["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty()) => {
-            Said::Called
-        }
-        Some("assistant") => Said::Assistant(text),
-        Some("tool" | "function") => Said::ToolResult(text),
-        _ => return Err(Trouble::bad("Invalid value for 'messages[].role'.", "messages")),
-    })
-}
-
-fn tool(tool: &Value) -> Option<Tool> {
-    let function = &tool["function"];
-    Some(Tool { name: function["name"].as_str()?.to_owned(), schema: function["parameters"].clone() })
 }
 
 /// The whole completion; `reasoning` is the member that shows reasoning, where the dialect has one.
@@ -281,63 +230,5 @@ pub(super) fn done() -> Event {
 pub(super) fn insert(value: &mut Value, key: &str, member: Value) {
     if let Some(object) = value.as_object_mut() {
         object.insert(key.to_owned(), member);
-    }
-}
-
-pub(super) fn error(trouble: &Trouble) -> (u16, Value) {
-    let (kind, code, usual) = words(&trouble.code);
-    let status = trouble.status.unwrap_or(match trouble.code {
-        Code::Capacity => 503,
-        ref code => code.usual_status(),
-    });
-    (
-        status,
-        json!({"error": {"message": trouble.message_or(usual), "type": kind, "param": trouble.param, "code": code}}),
-    )
-}
-
-/// Type, code and wording.
-pub(super) fn words(code: &Code) -> (&'static str, Option<&str>, &'static str) {
-    const INVALID: &str = "invalid_request_error";
-    match code {
-        Code::BadRequest => (INVALID, None, "The request is not valid."),
-        Code::ContextLength => (
-            INVALID,
-            Some("context_length_exceeded"),
-            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
-        ),
-        Code::ContentPolicy => (
-            INVALID,
-            Some("content_policy_violation"),
-            "Your request was rejected as a result of our safety system.",
-        ),
-        Code::Unsupported => {
-            (INVALID, Some("unsupported_parameter"), "Unsupported parameter for this model.")
-        }
-        Code::Auth => (INVALID, Some("invalid_api_key"), "Incorrect API key provided."),
-        Code::Billing => {
-            ("insufficient_quota", Some("credit_balance_exhausted"), "Your credit balance is exhausted.")
-        }
-        Code::Permission => (INVALID, Some("permission_denied"), "You are not allowed to use this model."),
-        Code::ModelNotFound => {
-            (INVALID, Some("model_not_found"), "The model does not exist or you do not have access to it.")
-        }
-        Code::TooLarge => (INVALID, Some("request_too_large"), "The request body is too large."),
-        Code::RateLimit => ("requests", Some("rate_limit_exceeded"), "Rate limit reached for requests."),
-        Code::Quota => (
-            "insufficient_quota",
-            Some("insufficient_quota"),
-            "You exceeded your current quota, please check your plan and billing details.",
-        ),
-        Code::ToolFailed => (INVALID, Some("tool_use_failed"), "Failed to call a function."),
-        Code::Server => ("server_error", None, "The server had an error while processing your request."),
-        Code::BadGateway => ("server_error", None, "Bad gateway."),
-        Code::Overloaded | Code::Capacity => (
-            "service_unavailable_error",
-            Some("server_is_overloaded"),
-            "The server is overloaded. Please try again later.",
-        ),
-        Code::Timeout => ("server_error", Some("timeout"), "The request timed out."),
-        Code::Other(word) => ("server_error", Some(word), "The simulated provider is unhappy."),
     }
 }

@@ -56,3 +56,108 @@ fn hints_go_where_the_provider_puts_them() {
     let shown = Dialect::OpenAi.wire().retry_header(&hint(verbatim));
     assert_eq!(shown.as_deref(), Some("Wed, 21 Oct 2026 07:28:00 GMT"));
 }
+
+/// Every word that a dialect looks for, so that random bodies get past the first check often enough.
+const WORDS: [&str; 44] = [
+    "model",
+    "messages",
+    "contents",
+    "role",
+    "user",
+    "assistant",
+    "model",
+    "tool",
+    "content",
+    "parts",
+    "text",
+    "type",
+    "tools",
+    "function",
+    "name",
+    "parameters",
+    "input_schema",
+    "functionDeclarations",
+    "tool_choice",
+    "tool_calls",
+    "tool_result",
+    "tool_use",
+    "functionCall",
+    "functionResponse",
+    "response_format",
+    "json_schema",
+    "schema",
+    "properties",
+    "enum",
+    "anyOf",
+    "$ref",
+    "#",
+    "items",
+    "minItems",
+    "object",
+    "array",
+    "integer",
+    "minimum",
+    "multipleOf",
+    "stop",
+    "n",
+    "max_tokens",
+    "thinking",
+    "generationConfig",
+];
+
+/// A JSON value that depends on the seed alone.
+fn random_value(seed: &mut u64, depth: usize) -> Value {
+    *seed = crate::seed::mix(*seed);
+    let number = *seed >> 8;
+    let word = WORDS[(number as usize / 16) % WORDS.len()];
+    match (number % 16, depth) {
+        (0, _) => Value::Null,
+        (1, _) => json!(number.is_multiple_of(3)),
+        (2, _) => json!(number as i64 - (1 << 54)),
+        (3, _) => json!([i64::MIN, i64::MAX, -1, 0][number as usize / 16 % 4]),
+        (4, _) => json!(f64::from_bits(number) * 1e9),
+        (5..=8, _) | (_, 0) => json!(word),
+        (9..=11, _) => (0..number / 16 % 4).map(|_| random_value(seed, depth - 1)).collect(),
+        _ => random_object(seed, depth),
+    }
+}
+
+fn random_object(seed: &mut u64, depth: usize) -> Value {
+    *seed = crate::seed::mix(*seed);
+    let mut member = || {
+        *seed = crate::seed::mix(*seed);
+        (WORDS[*seed as usize % WORDS.len()].to_owned(), random_value(seed, depth - 1))
+    };
+    Value::Object((0..8).map(|_| member()).collect())
+}
+
+#[test]
+fn no_body_makes_a_dialect_panic() {
+    let headers: HeaderMap =
+        [(http::HeaderName::from_static("anthropic-version"), "x".parse().unwrap())].into_iter().collect();
+    let mut answered = 0;
+    for start in 0..4_000 {
+        let mut seed = start;
+        let mut body = random_object(&mut seed, 5);
+        for (key, value) in
+            [("model", json!("x")), ("max_tokens", json!(9)), ("n", json!(2)), ("stream", json!(true))]
+        {
+            body[key] = value;
+        }
+        for key in ["messages", "contents"] {
+            body[key] = json!([{"role": "user", "content": random_value(&mut seed, 3), "parts": random_value(&mut seed, 3)}]);
+        }
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Gemini, Dialect::Groq] {
+            let wire = dialect.wire();
+            let _ = (wire.counted(Target::default(), &body), wire.embed_ask(Target::default(), true, &body));
+            let Ok(ask) = wire.ask(Target::default(), &headers, &body) else { continue };
+            answered += 1;
+            let answer = Answer::to(&ask, crate::lane::Prefill::Accepts, start);
+            let turn = Turn { ask: &ask, answer: &answer, salt: start, created: 0 };
+            assert!(wire.whole(turn).is_object());
+            let events = wire.events(turn);
+            assert!(events.iter().any(|event| event.role == Role::Finish), "{body}");
+        }
+    }
+    assert!(answered > 4_000, "only {answered} bodies were read; the test looks at too little");
+}

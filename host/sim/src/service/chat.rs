@@ -36,7 +36,7 @@ impl Exchange<'_> {
             Operation::Embed { target, batch } => {
                 let ask = self.wire.embed_ask(target, batch, &self.json()?)?;
                 check_model(&ask.model)?;
-                let vectors = ask.texts.iter().map(|text| embed::vector(text, ask.dimensions)).collect();
+                let vectors = embed::vectors(&ask.texts, ask.dimensions)?;
                 Ok(self.plain(&self.wire.embedded(&ask, vectors), fault, &settings))
             }
             Operation::Models(one) => {

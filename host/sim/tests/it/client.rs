@@ -50,15 +50,26 @@ impl Got {
     }
 }
 
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Where silence is what is expected.
+const IMPATIENCE: Duration = Duration::from_millis(300);
 
 pub(crate) async fn get(addr: SocketAddr, path: &str) -> Got {
     send(addr, "GET", path, &[], "").await
 }
 
 pub(crate) async fn post(addr: SocketAddr, path: &str, body: &Value) -> Got {
-    send(addr, "POST", path, &[("anthropic-version", "2023-06-01")], &body.to_string()).await
+    send(addr, "POST", path, &VERSION, &body.to_string()).await
 }
+
+/// As [`post`], but gives up soon when nothing more comes.
+pub(crate) async fn post_impatiently(addr: SocketAddr, path: &str, body: &Value) -> Got {
+    receive(open(addr, "POST", path, &VERSION, &body.to_string()).await, IMPATIENCE).await
+}
+
+/// Harmless to the other dialects.
+pub(crate) const VERSION: [(&str, &str); 1] = [("anthropic-version", "2023-06-01")];
 
 pub(crate) async fn send(
     addr: SocketAddr,
@@ -67,11 +78,14 @@ pub(crate) async fn send(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Got {
-    let mut stream = open(addr, method, path, headers, body).await;
+    receive(open(addr, method, path, headers, body).await, PATIENCE).await
+}
+
+async fn receive(mut stream: TcpStream, patience: Duration) -> Got {
     let mut raw = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     let end = loop {
-        match tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await {
+        match tokio::time::timeout(patience, stream.read(&mut buffer)).await {
             Err(_) => break End::Silent,
             Ok(Err(_)) => break End::Reset,
             Ok(Ok(0)) => break End::Broken,

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use seawall_sim::{Dialect, LOG_CAPACITY, MOST_LANES, Sim, SimOptions};
+use seawall_sim::{Dialect, Fault, Kind, LOG_CAPACITY, Lane, MOST_LANES, Sim, SimOptions};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::client::{get, open, post, send};
 use crate::{question, sim};
@@ -113,7 +114,7 @@ async fn the_log_is_bounded() {
 #[tokio::test]
 async fn lanes_are_bounded_and_apart() {
     let sim = sim();
-    sim.lane("a").arm(seawall_sim::Fault::status(500));
+    sim.lane("a").arm(Fault::status(500));
     for index in 1..MOST_LANES {
         let (path, body) = question("openai", &format!("lane-{index}"), "any", "hi", false);
         assert_eq!(post(sim.addr(), &path, &body).await.status, 200);
@@ -121,7 +122,7 @@ async fn lanes_are_bounded_and_apart() {
     let (path, body) = question("openai", "one-too-many", "any", "hi", false);
     assert_eq!(post(sim.addr(), &path, &body).await.status, 507);
     assert_eq!(sim.lanes().len(), MOST_LANES);
-    sim.lane("one-too-many").arm(seawall_sim::Fault::status(500));
+    sim.lane("one-too-many").arm(Fault::status(500));
     assert_eq!(sim.lanes().len(), MOST_LANES, "a handle without a lane");
     send(sim.addr(), "DELETE", "/_sim", &[], "").await;
     let (path, body) = question("openai", "a", "any", "hi", false);
@@ -139,20 +140,26 @@ async fn the_overview_helps() {
 
 #[tokio::test]
 async fn stopping_lets_requests_finish_and_ends_those_that_do_not() {
-    let sim = Sim::start(SimOptions { grace: Duration::from_millis(400), ..SimOptions::default() }).unwrap();
+    let sim = Sim::start(SimOptions { grace: Duration::from_secs(2), ..SimOptions::default() }).unwrap();
     let (addr, lane) = (sim.addr(), sim.lane("a"));
-    lane.arm(seawall_sim::Fault::from(seawall_sim::Kind::SlowHeaders { ms: 150 }).times(1));
-    lane.arm(seawall_sim::Fault::hang());
+    lane.arm(Fault::from(Kind::SlowHeaders { ms: 300 }).times(1));
+    lane.arm(Fault::hang());
     let (path, body) = question("openai", "a", "any", "hi", false);
-    let slow = tokio::task::JoinSet::from_iter([async move { post(addr, &path, &body).await.status }]);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let slow = JoinSet::from_iter([async move { post(addr, &path, &body).await.status }]);
+    arrived(&lane, 1).await;
     let (path, body) = question("openai", "a", "any", "hi", false);
     let hanging = open(addr, "POST", &path, &[], &body.to_string()).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    arrived(&lane, 2).await;
     sim.stop().await;
     assert_eq!(slow.join_all().await, [200]);
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
     drop(hanging);
+}
+
+async fn arrived(lane: &Lane, requests: usize) {
+    while lane.log().len() < requests {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[test]

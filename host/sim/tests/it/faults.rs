@@ -1,11 +1,13 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use seawall_sim::{Dialect, Fault, Kind, Outcome, Prefill};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::client::{End, get, open, post, send};
+use crate::client::{End, VERSION, get, open, post, post_impatiently, send};
 use crate::{DIALECTS, question, sim, text_at};
 
 fn kind(value: Value) -> Fault {
@@ -53,13 +55,14 @@ async fn streams_break_in_every_dialect() {
         ] {
             lane.set_faults([kind(fault.clone())]);
             let (path, body) = question(dialect, "a", "count-9", "go", true);
-            let heartbeat = fault["kind"] == "heartbeat_only";
-            let got = if heartbeat {
-                beats(sim.addr(), &path, &body).await
+            if fault["kind"] == "heartbeat_only" {
+                see_heartbeats(sim.addr(), &path, &body).await;
             } else {
-                Some(post(sim.addr(), &path, &body).await)
-            };
-            if let Some(got) = got {
+                let silent = end == End::Silent;
+                let got = match silent {
+                    true => post_impatiently(sim.addr(), &path, &body).await,
+                    false => post(sim.addr(), &path, &body).await,
+                };
                 assert_eq!((got.status, got.end), (status, end), "{dialect} {fault}");
                 assert_eq!(got.joined(text_at(dialect).1), text, "{dialect} {fault}");
             }
@@ -73,20 +76,23 @@ async fn streams_break_in_every_dialect() {
     }
 }
 
-/// Heartbeats never stop, so look for a while and leave.
-async fn beats(addr: std::net::SocketAddr, path: &str, body: &Value) -> Option<crate::client::Got> {
-    use tokio::io::AsyncReadExt;
-    let mut stream = open(addr, "POST", path, &[("anthropic-version", "x")], &body.to_string()).await;
-    let mut seen = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_millis(150), stream.read_to_end(&mut seen)).await;
-    let seen = String::from_utf8_lossy(&seen).to_lowercase();
-    assert!(seen.matches("ping").count() > 2 || seen.matches(": keep-alive").count() > 2, "{seen}");
-    None
+/// Heartbeats never stop: looks at three and leaves.
+async fn see_heartbeats(addr: SocketAddr, path: &str, body: &Value) {
+    let mut stream = open(addr, "POST", path, &VERSION, &body.to_string()).await;
+    let mut seen = String::new();
+    let mut buffer = [0; 4096];
+    while seen.matches("\"type\": \"ping\"").count() < 3
+        && seen.matches(": keep-alive\r\n").count() + seen.matches(": keep-alive\n").count() < 3
+    {
+        let count = stream.read(&mut buffer).await.unwrap();
+        assert!(count > 0, "ended: {seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
 }
 
 /// The last entry once its request is over.
 async fn settled(lane: &seawall_sim::Lane) -> (Option<String>, Outcome) {
-    for _ in 0..200 {
+    for _ in 0..2_000 {
         let entry = lane.log().pop().unwrap();
         if entry.outcome != Outcome::Open {
             return (entry.fault.map(str::to_owned), entry.outcome);
@@ -286,8 +292,8 @@ async fn a_client_that_leaves_is_noticed() {
     let lane = sim.lane("a");
     lane.configure(|settings| settings.pace_ms = 20);
     let (path, body) = question("openai", "a", "count-500", "go", true);
-    let stream = open(sim.addr(), "POST", &path, &[], &body.to_string()).await;
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    let mut stream = open(sim.addr(), "POST", &path, &[], &body.to_string()).await;
+    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
     drop(stream);
     assert_eq!(settled(&lane).await, (None, Outcome::ClientLeft));
     let entry = lane.log().pop().unwrap();
