@@ -1,0 +1,91 @@
+//! The protocols that clients speak: reading requests, reading and writing answers and streams, errors.
+//!
+//! `chat` (OpenAI chat completions) is the lingua franca: what another protocol says is translated into it when a target
+//! wants that, and what a target says in it is translated back. Readers are tolerant: unknown members pass, members of
+//! an unexpected type count as absent, and only what is no JSON at all is malformed. Writers are strict: what they write
+//! pleases the official clients, and a stream that did not finish is never closed as if it had.
+
+mod chat;
+mod embeddings;
+mod error;
+mod json;
+mod loose;
+mod messages;
+mod models;
+mod reader;
+mod request;
+mod template;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use self::error::{error_body, error_event};
+pub use self::messages::from_chat::chat_answer_to_messages;
+pub use self::messages::to_chat::{Translated, messages_to_chat};
+pub use self::models::{ModelEntry, ModelListForm, models_list};
+pub use self::reader::{Peek, Reader};
+pub use self::request::read_request;
+pub use self::writer::{Writer, WriterContext};
+
+use bytes::Bytes;
+
+use crate::body::patch;
+use crate::event::{FinishReason, Usage};
+use crate::request::{Protocol, RequestId};
+
+/// Keeps a waiting stream's connection open; every client ignores it, before and after the first event.
+pub const KEEP_ALIVE: &[u8] = b": ping\n\n";
+
+/// What a complete plain answer turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inspected {
+    /// An answer.
+    Answer {
+        /// Neither text nor reasoning nor a tool call is in it.
+        empty: bool,
+        /// Tokens, if told.
+        usage: Option<Usage>,
+        /// Why it ended (of several choices, the first), if told.
+        finish: Option<FinishReason>,
+    },
+    /// An error object under a good status.
+    Error,
+    /// Not what the protocol promises; says why.
+    Malformed(String),
+}
+
+/// Looks at a complete plain answer without building it.
+pub fn inspect_answer(protocol: Protocol, body: &[u8]) -> Inspected {
+    if body.trim_ascii_start().first() == Some(&b'<') {
+        return Inspected::Malformed("a markup document instead of JSON".to_owned());
+    }
+    match protocol {
+        Protocol::Chat => chat::answer::inspect(body),
+        Protocol::Messages => messages::answer::inspect(body),
+        Protocol::Embeddings => embeddings::inspect(body),
+    }
+}
+
+/// An id for an answer whose upstream gave none, in the style of the protocol.
+pub fn answer_id(protocol: Protocol, request: RequestId) -> String {
+    let RequestId(number) = request;
+    match protocol {
+        Protocol::Messages => format!("msg_{number:016x}"),
+        Protocol::Chat | Protocol::Embeddings => format!("chatcmpl-{number:016x}"),
+    }
+}
+
+/// The end marker of a stream, for upstreams that finish and leave it out.
+pub fn terminator(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Messages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        Protocol::Chat | Protocol::Embeddings => b"data: [DONE]\n\n",
+    }
+}
+
+/// The same answer with another `model`; every other byte stays.
+pub fn rename_model(answer: &[u8], model: &str) -> Result<Bytes, String> {
+    let text = std::str::from_utf8(answer).map_err(|error| error.to_string())?;
+    let name = serde_json::to_string(model).map_err(|error| error.to_string())?;
+    patch::set(text, "model", &name).map(Bytes::from).map_err(|error| error.to_string())
+}

@@ -1,0 +1,133 @@
+//! Writing a message's events.
+
+use bytes::BytesMut;
+use serde::Serialize;
+
+use super::blocks::{Blocks, TooMuchInterleaved, frame};
+use super::{WrittenUsage, finish_word};
+use crate::event::{Event, Finish, FinishReason, StreamEvent, Usage};
+use crate::protocol::writer::WriterContext;
+use crate::reply::ClientError;
+
+/// One stream. The protocol has one choice; events of others are left out.
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct Writer {
+    started: bool,
+    blocks: Blocks,
+    usage: Option<Usage>,
+    /// Held until the end, because it goes out together with the usage.
+    finish: Option<Finish>,
+}
+
+impl Writer {
+    pub(in crate::protocol) fn write(
+        &mut self,
+        event: &StreamEvent,
+        context: &WriterContext,
+        out: &mut BytesMut,
+    ) -> Result<(), ClientError> {
+        if let Event::Usage(usage) = &event.what {
+            self.usage = Some(usage.clone());
+            return Ok(());
+        }
+        if event.choice != 0 {
+            return Ok(());
+        }
+        let added = match &event.what {
+            Event::Text(text) if !text.is_empty() => self.blocks.text(text),
+            Event::Reasoning { text, opaque } if event.what.is_content() => {
+                self.blocks.thinking(text, opaque.as_deref())
+            }
+            Event::ToolCall(delta) => self.blocks.tool(delta),
+            Event::Finish(finish) => {
+                self.finish = Some(finish.clone());
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        self.start(context, out);
+        self.blocks.write(&context.id, out);
+        added.map_err(|TooMuchInterleaved| {
+            ClientError::new(
+                502,
+                "stream_interrupted",
+                "the model's tool calls came mixed beyond what can be put in order",
+            )
+        })
+    }
+
+    /// Everything but the end marker.
+    pub(in crate::protocol) fn finish(&mut self, context: &WriterContext, out: &mut BytesMut) {
+        self.start(context, out);
+        self.blocks.finish(&context.id, out);
+        let finish = self.finish.take();
+        let reason = match finish.as_ref().map_or(FinishReason::Other, |finish| finish.reason) {
+            FinishReason::Stop | FinishReason::Other if self.blocks.has_tools() => FinishReason::ToolCalls,
+            reason => reason,
+        };
+        let stop_sequence = finish.as_ref().and_then(|finish| finish.stop_sequence.as_deref());
+        let usage = self.usage.clone().unwrap_or_default();
+        frame(
+            out,
+            "message_delta",
+            &MessageDelta {
+                kind: "message_delta",
+                delta: StopDelta { stop_reason: finish_word(reason), stop_sequence },
+                usage: WrittenUsage::from(&usage),
+            },
+        );
+    }
+
+    fn start(&mut self, context: &WriterContext, out: &mut BytesMut) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
+        // Nothing is known of the output yet, often nothing of the input either; the end tells both.
+        let usage = Usage { output_tokens: 0, ..self.usage.clone().unwrap_or_default() };
+        let message = Message {
+            id: &context.id,
+            kind: "message",
+            role: "assistant",
+            model: &context.model,
+            content: [],
+            stop_reason: None,
+            stop_sequence: None,
+            usage: WrittenUsage::from(&usage),
+        };
+        frame(out, "message_start", &MessageStart { kind: "message_start", message });
+    }
+}
+
+#[derive(Serialize)]
+struct MessageStart<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: Message<'a>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    role: &'static str,
+    model: &'a str,
+    content: [u8; 0],
+    stop_reason: Option<&'a str>,
+    stop_sequence: Option<&'a str>,
+    usage: WrittenUsage,
+}
+
+#[derive(Serialize)]
+struct MessageDelta<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    delta: StopDelta<'a>,
+    usage: WrittenUsage,
+}
+
+#[derive(Serialize)]
+struct StopDelta<'a> {
+    stop_reason: &'a str,
+    stop_sequence: Option<&'a str>,
+}
