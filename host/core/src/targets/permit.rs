@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::TargetState;
 use crate::breaker::{Admission, Ticket, Weight};
-use crate::class::{Class, Failure};
+use crate::class::Failure;
 use crate::gate::{CREDENTIAL_PAUSE, MISSING_MODEL_PAUSE, RATE_HINT_CAP};
 use crate::note::{Gate, Note};
 use crate::request::RequestId;
@@ -98,8 +98,7 @@ impl Permit {
         let changes = match weight {
             Some(weight) => {
                 self.state.history().ended(false);
-                let hint = failure.retry_after.filter(|_| failure.class != Class::RateLimited);
-                self.state.breaker.failed(now, ticket, weight, hint)
+                self.state.breaker.failed(now, ticket, weight, failure.retry_after)
             }
             None => self.state.breaker.neutral(now, ticket),
         };
@@ -148,11 +147,13 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let now = self.state.outside.clock.now();
             if ticket.started() {
                 self.state.history().ended(true);
             }
-            self.state.announce(self.state.breaker.neutral(now, ticket));
+            if ticket.admission() != Admission::Normal {
+                let now = self.state.outside.clock.now();
+                self.state.announce(self.state.breaker.neutral(now, ticket));
+            }
         }
         self.release_last_resort();
         self.state.in_flight.fetch_sub(1, Ordering::Relaxed);

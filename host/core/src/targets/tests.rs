@@ -130,6 +130,52 @@ async fn gates_open_when_their_time_is_over() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_two_scopes_the_longer_rest_is_told() {
+    for (model, credential) in [(2, 9), (9, 2)] {
+        let house = House::new();
+        let (one, other) = (house.acquire("p/a").unwrap(), house.acquire("p/a").unwrap());
+        one.failed(&failure(Class::RateLimited, Scope::Model, Some(model)));
+        other.failed(&failure(Class::RateLimited, Scope::Credential, Some(credential)));
+        assert_eq!(house.acquire("p/a").unwrap_err().retry_in, Some(S(9)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_content_ends_the_back_off_of_the_credential() {
+    let house = House::new();
+    let back_off = async |between: fn(Permit)| {
+        house.fail("p/a", &failure(Class::RateLimited, Scope::Credential, None));
+        tokio::time::advance(S(60)).await;
+        between(house.acquire("p/b").unwrap());
+        house.fail("p/a", &failure(Class::RateLimited, Scope::Credential, None));
+        let rest = house.acquire("p/b").unwrap_err().retry_in.unwrap();
+        tokio::time::advance(S(60)).await;
+        house.acquire("p/b").unwrap().finished();
+        rest
+    };
+    assert!(back_off(drop).await >= Duration::from_millis(1_600));
+    assert!(back_off(Permit::finished).await <= Duration::from_millis(1_200));
+    let content = |mut permit: Permit| permit.first_content(S(1));
+    assert!(back_off(content).await <= Duration::from_millis(1_200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limited_probe_decides_nothing_even_in_a_storm() {
+    let house = House::new();
+    let before: Vec<_> = (0..4).map(|_| house.acquire("p/a").unwrap()).collect();
+    house.open("p/a");
+    tokio::time::advance(S(5)).await;
+    for permit in before {
+        permit.failed(&failure(Class::RateLimited, Scope::Model, None));
+    }
+    tokio::time::advance(S(2)).await;
+    let probe = house.acquire("p/a").unwrap();
+    assert!(probe.is_probe());
+    probe.failed(&failure(Class::RateLimited, Scope::Model, None));
+    assert_eq!(house.state("p/a").circuit(), Circuit::HalfOpen);
+}
+
 /// Whether three failures of a class open the breaker: every row of the class table.
 #[tokio::test(start_paused = true)]
 async fn only_counted_classes_open_the_breaker() {
@@ -243,6 +289,17 @@ async fn last_resort_is_one_in_flight_and_one_a_second_and_respects_gates() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_last_resort_does_not_block_the_next() {
+    let house = House::new();
+    house.open("p/a");
+    tokio::time::advance(S(5)).await;
+    let probe = house.acquire("p/a").unwrap();
+    assert!(house.last_resort("p/a", "chat").is_none(), "a probe is under way");
+    probe.failed(&Failure::new(Class::ServerError, "x"));
+    assert!(house.last_resort("p/a", "chat").is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_good_last_resort_starts_the_recovery() {
     let house = House::new();
     house.open("p/a");
@@ -275,6 +332,7 @@ async fn aliases_of_last_resorts_are_bounded() {
     house.open("p/a");
     let taken = (0..2 * ALIASES_CAP).filter(|n| house.last_resort("p/a", &format!("alias{n}")).is_some());
     assert_eq!(taken.count(), ALIASES_CAP);
+    assert_eq!(house.targets.lock_last_resorts().len(), ALIASES_CAP);
     tokio::time::advance(S(1)).await;
     assert!(house.last_resort("p/a", "late").is_some(), "a second later there is room again");
 }
