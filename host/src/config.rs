@@ -33,12 +33,11 @@ pub use access::{Access, Client};
 pub use environment::Environment;
 pub use plugins::{PluginFacts, PluginKind};
 pub use problem::{ConfigErrors, Problem};
+pub use resolve::{DEFAULT_PLUGINS_DIR, default_state_dir};
 use seawall_core::settings::{Alias, CapabilityOverrides, Timeouts};
 use seawall_core::target::ProviderName;
 use secrecy::SecretString;
 pub use source::Source;
-
-use crate::telemetry::LogLook;
 
 /// Everything the gateway needs to know, valid as a whole.
 #[derive(Clone, Debug)]
@@ -75,9 +74,21 @@ pub struct Server {
     /// Largest single stream event of an upstream in bytes.
     pub max_event_bytes: usize,
     /// How log lines look.
-    pub log_format: LogLook,
+    pub log_format: LogFormat,
     /// How long streams may go on after a stop was asked for.
     pub shutdown_timeout: Duration,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
 }
 
 /// The listener for operators.
@@ -118,6 +129,16 @@ impl Config {
             }
             Err(error) => Err(ConfigErrors::unreadable(&name, &error)),
         }
+    }
+
+    /// Serves clients at another address than the configuration says, under the same rule for strangers.
+    pub fn listen_at(&mut self, listen: SocketAddr) -> Result<(), ConfigErrors> {
+        let strangers = resolve::is_loopback(self.server.listen) && !resolve::is_loopback(listen);
+        if strangers && matches!(self.access, Access::Open) {
+            return Err(ConfigErrors::new(self.source.clone(), vec![resolve::open_to_strangers(listen)]));
+        }
+        self.server.listen = listen;
+        Ok(())
     }
 
     /// The client with this key, if keys are asked for.

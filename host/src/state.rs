@@ -169,7 +169,8 @@ fn refuse_exposed(path: &Path, _forbidden: u32, _wanted: u32) -> Result<(), Stat
     fs::metadata(path).map(drop).map_err(io_error("read", path))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 

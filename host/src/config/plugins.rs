@@ -8,8 +8,11 @@ use seawall_core::settings::Timeouts;
 use secrecy::SecretString;
 
 use super::names::nearest;
-use super::resolve::{DEFAULT_PLUGINS_DIR, default_admin_listen, default_server, default_state_dir};
-use super::{Access, Admin, Config, ConfigErrors, Environment, Problem, Provider, Source};
+use super::resolve::{default_admin_listen, default_server};
+use super::{
+    Access, Admin, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Problem, Provider, Source,
+    default_state_dir,
+};
 
 /// What a plugin extends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,23 +56,16 @@ impl Config {
         if problems.is_empty() { Ok(()) } else { Err(ConfigErrors::new(self.source.clone(), problems)) }
     }
 
-    /// A problem that an adapter found in its own settings (`path` is a JSON pointer into them), with its place.
-    pub fn settings_problem(
-        &self,
-        provider: &str,
-        path: &str,
-        message: &str,
-        fix: Option<String>,
-    ) -> Problem {
-        let mut problem = Problem::new("plugin-settings", format!("provider `{provider}`: {path} {message}"));
-        problem.fix = fix;
-        let pointer: Vec<String> =
-            path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-        let steps = ["providers", provider, "config"].into_iter().chain(pointer.iter().map(String::as_str));
-        match self.source.locate(steps) {
-            Some(at) => problem.at(at),
-            None => problem,
-        }
+    /// What an adapter says against its own settings. Where its words begin with a JSON pointer in backticks, that
+    /// place is quoted, else the settings as a whole.
+    pub fn settings_problem(&self, provider: &str, cause: &str, fix: &str) -> Problem {
+        let quoted = cause.strip_prefix('`').and_then(|rest| rest.split_once('`'));
+        let pointer = quoted.map_or("", |(pointer, _)| pointer);
+        let steps: Vec<String> =
+            pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+        let path = ["providers", provider, "config"].into_iter().chain(steps.iter().map(String::as_str));
+        let path: Vec<&str> = path.collect();
+        self.place(Problem::new("plugin-settings", format!("provider `{provider}`: {cause}")).fix(fix), &path)
     }
 
     fn place(&self, problem: Problem, path: &[&str]) -> Problem {
@@ -94,8 +90,7 @@ impl Config {
         if providers.is_empty() {
             return Err(ConfigErrors::new(source, vec![no_keys(loaded)]));
         }
-        let state_dir =
-            default_state_dir(env).map_err(|problem| ConfigErrors::new(source.clone(), vec![problem]))?;
+        let state_dir = default_state_dir(env)?;
         Ok(Self {
             source,
             server: default_server(),

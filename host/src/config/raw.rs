@@ -11,8 +11,7 @@ use toml::de::DeValue;
 
 use super::reader::{At, Context, Section, wrong_type};
 use super::secret::SecretRef;
-use super::{Problem, value};
-use crate::telemetry::LogLook;
+use super::{LogFormat, Problem, value};
 use seawall_core::settings::CapabilityOverrides;
 
 /// The whole file.
@@ -51,7 +50,7 @@ pub(super) struct RawServer {
     pub(super) max_body_bytes: Option<At<usize>>,
     pub(super) max_answer_bytes: Option<At<usize>>,
     pub(super) max_event_bytes: Option<At<usize>>,
-    pub(super) log_format: Option<At<LogLook>>,
+    pub(super) log_format: Option<At<LogFormat>>,
     pub(super) shutdown_timeout: Option<At<Duration>>,
 }
 

@@ -15,8 +15,9 @@ use super::names::nearest;
 use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawProvider, RawServer, RawTarget};
 use super::reader::{At, Context};
 use super::secret::SecretRef;
-use super::{Access, Admin, Client, Config, Environment, Problem, Provider, Server, Source};
-use crate::telemetry::LogLook;
+use super::{
+    Access, Admin, Client, Config, ConfigErrors, Environment, LogFormat, Problem, Provider, Server, Source,
+};
 
 const MIB: usize = 1 << 20;
 const NAME_RULE: &str = "letters, digits, `-`, `_`, `.` and `:`, at most 128";
@@ -28,7 +29,7 @@ pub(super) fn default_server() -> Server {
         max_body_bytes: 32 * MIB,
         max_answer_bytes: 32 * MIB,
         max_event_bytes: 8 * MIB,
-        log_format: LogLook::Auto,
+        log_format: LogFormat::Auto,
         shutdown_timeout: Duration::from_secs(300),
     }
 }
@@ -39,10 +40,14 @@ pub(super) fn default_admin_listen() -> SocketAddr {
 }
 
 /// The plugins folder unless another one is named.
-pub(super) const DEFAULT_PLUGINS_DIR: &str = "plugins.d";
+pub const DEFAULT_PLUGINS_DIR: &str = "plugins.d";
 
 /// Where state is kept unless the operator says otherwise.
-pub(super) fn default_state_dir(env: &Environment) -> Result<PathBuf, Problem> {
+pub fn default_state_dir(env: &Environment) -> Result<PathBuf, ConfigErrors> {
+    state_dir(env).map_err(|problem| ConfigErrors::new(Source::new("environment", ""), vec![problem]))
+}
+
+fn state_dir(env: &Environment) -> Result<PathBuf, Problem> {
     let xdg = env.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || env.get("HOME").map(|home| Path::new(&home).join(".local/state"));
     xdg.or_else(home).map(|dir| dir.join("seawall")).ok_or_else(|| {
@@ -55,7 +60,7 @@ pub(super) fn default_state_dir(env: &Environment) -> Result<PathBuf, Problem> {
 pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Context<'_>) -> Option<Config> {
     let folder = |found: Option<At<String>>| found.map(|found| base.join(found.value));
     let plugins_dir = folder(raw.plugins_dir).unwrap_or_else(|| base.join(DEFAULT_PLUGINS_DIR));
-    let state_dir = folder(raw.state_dir).or_else(|| context.check(default_state_dir(context.env)));
+    let state_dir = folder(raw.state_dir).or_else(|| context.check(state_dir(context.env)));
     let default_timeouts = raw.default_timeouts.over(Timeouts::default());
 
     if raw.providers.is_empty() {
@@ -151,12 +156,7 @@ fn check_exposure(server: &RawServer, admin: &RawAdmin, clients: &[RawClient], c
         && clients.is_empty()
         && open.is_none()
     {
-        let cause = format!("anybody who reaches {} could spend your keys", listen.value);
-        context.report(
-            Problem::new("open-to-strangers", cause)
-                .at(listen.at.clone())
-                .fix("add [[clients]] with keys, listen on 127.0.0.1, or say `open = true` in [server]"),
-        );
+        context.report(open_to_strangers(listen.value).at(listen.at.clone()));
     }
     if let Some(listen) = &admin.listen
         && !is_loopback(listen.value)
@@ -188,7 +188,12 @@ fn check_exposure(server: &RawServer, admin: &RawAdmin, clients: &[RawClient], c
     }
 }
 
-fn is_loopback(address: SocketAddr) -> bool {
+pub(super) fn open_to_strangers(listen: SocketAddr) -> Problem {
+    Problem::new("open-to-strangers", format!("anybody who reaches {listen} could spend your keys"))
+        .fix("add [[clients]] with keys, listen on 127.0.0.1, or say `open = true` in [server]")
+}
+
+pub(super) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 

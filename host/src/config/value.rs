@@ -7,10 +7,9 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Problem;
 use super::interpolate::interpolate;
 use super::reader::{Context, wrong_type};
-use crate::telemetry::LogLook;
+use super::{LogFormat, Problem};
 
 type Read<T> = Result<T, Problem>;
 type Item<'a, 'i> = &'a Spanned<DeValue<'i>>;
@@ -175,8 +174,8 @@ pub(super) fn base_url(context: &Context<'_>, item: Item<'_, '_>) -> Read<String
 }
 
 /// How log lines look.
-pub(super) fn log_format(context: &Context<'_>, item: Item<'_, '_>) -> Read<LogLook> {
-    choice(context, item, &[("auto", LogLook::Auto), ("text", LogLook::Text), ("json", LogLook::Json)])
+pub(super) fn log_format(context: &Context<'_>, item: Item<'_, '_>) -> Read<LogFormat> {
+    choice(context, item, &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
 }
 
 /// Which name stands in answers; true = the alias.

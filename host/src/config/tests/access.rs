@@ -26,3 +26,17 @@ fn keys_are_not_shown() {
     assert_eq!(format!("{:?}", config.access), r#"Keyed([Client { name: "a", tenant: "default", .. }])"#);
     assert!(matches!(config.access, Access::Keyed(_)));
 }
+
+#[test]
+fn another_address_is_held_to_the_same_rule() {
+    let beyond = || "0.0.0.0:9000".parse().unwrap();
+    let error = good(ONE_PROVIDER).listen_at(beyond()).unwrap_err();
+    assert!(error.to_string().contains("anybody who reaches 0.0.0.0:9000"), "{error}");
+
+    let mut open = good(&format!("{ONE_PROVIDER}[server]\nlisten = \"0.0.0.0:80\"\nopen = true\n"));
+    open.listen_at(beyond()).unwrap();
+    assert_eq!(open.server.listen, beyond());
+
+    let client = "[[clients]]\nname = \"a\"\nkey = { env = \"UP_KEY\" }\n";
+    good(&format!("{ONE_PROVIDER}{client}")).listen_at(beyond()).unwrap();
+}

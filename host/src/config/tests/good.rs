@@ -5,8 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::{ONE_PROVIDER, good};
-use crate::config::{Access, Config};
-use crate::telemetry::LogLook;
+use crate::config::{Access, Config, LogFormat};
 
 #[test]
 fn everything_but_a_provider_can_be_left_out() {
@@ -14,7 +13,7 @@ fn everything_but_a_provider_can_be_left_out() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
     assert_eq!(config.server.max_body_bytes, 32 << 20);
-    assert_eq!(config.server.log_format, LogLook::Auto);
+    assert_eq!(config.server.log_format, LogFormat::Auto);
     assert_eq!(config.plugins_dir, Path::new("/etc/seawall/plugins.d"));
     assert_eq!(config.state_dir, Path::new("/home/op/.local/state/seawall"));
     assert!(config.admin.token.is_none() && config.aliases.is_empty());
@@ -69,7 +68,7 @@ fn everything_can_be_said() {
     assert_eq!(config.server.max_body_bytes, 1 << 20);
     assert_eq!(config.server.max_answer_bytes, 0x10_0000);
     assert_eq!(config.server.max_event_bytes, 65_536);
-    assert_eq!(config.server.log_format, LogLook::Json);
+    assert_eq!(config.server.log_format, LogFormat::Json);
     assert_eq!(config.server.shutdown_timeout, Duration::from_secs(10));
     assert_eq!(config.admin.listen.to_string(), "[::1]:9001");
     assert_eq!(config.admin.token.as_ref().unwrap().expose_secret(), "sk-two");

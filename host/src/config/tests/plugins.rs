@@ -54,15 +54,16 @@ fn plugins_that_are_not_loaded_are_named_with_their_place() {
 fn a_plugins_own_complaint_points_into_its_settings() {
     let config =
         good("[providers.up]\nadapter = \"chatty\"\n[providers.up.config]\ndeployments = [\"a\", \"b\"]\n");
-    let problem =
-        config.settings_problem("up", "/deployments/1", "is not known", Some("see the docs".into()));
+    let problem = config.settings_problem("up", "`/deployments/1`: not known", "see the docs");
     let errors = config.errors(vec![problem]).unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "seawall.toml:4:21: provider `up`: /deployments/1 is not known (see the docs)"
+        "seawall.toml:4:21: provider `up`: `/deployments/1`: not known (see the docs)"
     );
-    let whole = config.settings_problem("up", "/absent", "is missing", None);
-    assert_eq!(config.errors(vec![whole]).unwrap_err().problems().len(), 1);
+    for elsewhere in ["`/absent`: missing", "no word of where"] {
+        let whole = config.settings_problem("up", elsewhere, "see the docs");
+        assert!(config.errors(vec![whole]).unwrap_err().to_string().starts_with("seawall.toml:3:1: "));
+    }
 }
 
 #[test]

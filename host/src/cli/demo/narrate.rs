@@ -1,0 +1,177 @@
+//! Notes as sentences: at most one short line for each thing that happened, and none for what went as it should.
+//!
+//! A failure waits for what comes next, so that "failed; trying the next one" is one line. What is remembered of
+//! requests under way is bounded; a request that fell out of memory is told without its alias.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use seawall_core::class::Failure;
+use seawall_core::note::{Circuit, Gate, Note, Outcome};
+use seawall_core::request::RequestId;
+use seawall_core::target::TargetId;
+
+use super::super::output::Paint;
+
+/// Requests remembered at a time.
+const MEMORY: usize = 256;
+
+/// Tells one line at a time.
+#[derive(Debug)]
+pub(super) struct Narrator {
+    paint: Paint,
+    /// Oldest first.
+    under_way: VecDeque<Story>,
+}
+
+/// What is remembered of a request under way.
+#[derive(Debug)]
+struct Story {
+    id: RequestId,
+    model: String,
+    /// What went wrong since the last line.
+    untold: Vec<String>,
+}
+
+impl Narrator {
+    pub(super) fn new(paint: Paint) -> Self {
+        Self { paint, under_way: VecDeque::new() }
+    }
+
+    /// The line for this note, if it is worth one.
+    pub(super) fn tell(&mut self, note: &Note, now: SystemTime) -> Option<String> {
+        let sentence = self.sentence(note)?;
+        Some(format!("{} {sentence}", self.paint.dim(&clock(now))))
+    }
+
+    fn sentence(&mut self, note: &Note) -> Option<String> {
+        match note {
+            Note::RequestStarted { id, model, .. } => {
+                if self.under_way.len() >= MEMORY {
+                    self.under_way.pop_front();
+                }
+                self.under_way.push_back(Story { id: *id, model: model.clone(), untold: Vec::new() });
+                None
+            }
+            Note::Skipped { id, target, gate, retry_in } => {
+                let rest = retry_in.map(|rest| format!(", {} to go", span(rest))).unwrap_or_default();
+                self.remember(*id, self.paint.yellow(&format!("{target} skipped: {}{rest}", reason(*gate))))
+            }
+            Note::AttemptFailed { id, target, failure, after, .. } => {
+                let what = format!("{target} failed: {} after {}", cause(failure), span(*after));
+                self.remember(*id, self.paint.red(&what))
+            }
+            Note::AttemptStarted { id, target, probe: true, .. } => {
+                self.remember(*id, format!("{target} is being tested"))
+            }
+            Note::AttemptStarted { id, target, probe: false, .. } => {
+                let untold = self.untold(*id)?;
+                Some(format!("{}{untold}; trying {target}", self.opening(*id)))
+            }
+            Note::FaultInjected { id, target, kind, action } => {
+                let what = format!("{target}: fault {kind} ({action})");
+                Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
+            }
+            Note::PluginFault { id, target, code, message } => {
+                let what = format!("{target}: plugin fault {code}: {message}");
+                Some(format!("{}{}", self.opening(*id), self.paint.red(&what)))
+            }
+            Note::Committed { .. } => None,
+            Note::RequestEnded { id, outcome, target, attempts, after, class, .. } => {
+                let opening = self.opening(*id);
+                let untold = self.untold(*id).map(|untold| format!("{untold}; ")).unwrap_or_default();
+                self.under_way.retain(|story| story.id != *id);
+                let calls = if *attempts == 1 { "1 call".to_owned() } else { format!("{attempts} calls") };
+                let by = target.as_ref().map(|target| format!("{target} ")).unwrap_or_default();
+                let class = class.map(|class| format!(": {class}")).unwrap_or_default();
+                let end = match outcome {
+                    Outcome::Primary => self.paint.green(&format!("{by}answered")),
+                    Outcome::Fallback => self.paint.yellow(&format!("{by}answered as a fallback")),
+                    Outcome::Failed => self.paint.red(&format!("no answer{class}")),
+                    Outcome::Interrupted => {
+                        self.paint.red(&format!("{by}broke off, the client was told{class}"))
+                    }
+                    Outcome::Cancelled => self.paint.dim("the client left"),
+                };
+                Some(format!("{opening}{untold}{end} in {}, {calls}", span(*after)))
+            }
+            Note::CircuitChanged { target, to, reason, open_for, .. } => {
+                Some(self.circuit(target, *to, reason, *open_for))
+            }
+            Note::GateClosed { target, gate, for_time, .. } => {
+                Some(self.paint.yellow(&format!("{target} rests for {}: {}", span(*for_time), reason(*gate))))
+            }
+        }
+    }
+
+    fn circuit(&self, target: &TargetId, to: Circuit, reason: &str, open_for: Option<Duration>) -> String {
+        let rest = open_for.map(|rest| format!(" for {}", span(rest))).unwrap_or_default();
+        let name = self.paint.bold(&format!("breaker of {target}"));
+        let change = match to {
+            Circuit::Open | Circuit::ForcedOpen => self.paint.red(&format!("opens{rest}")),
+            Circuit::HalfOpen => self.paint.yellow("half open: one call may test it"),
+            Circuit::Closed | Circuit::ForcedClosed => self.paint.green("closes, it is healthy again"),
+        };
+        format!("{name} {change} {}", self.paint.dim(&format!("({})", reason.replace('_', " "))))
+    }
+
+    fn story(&mut self, id: RequestId) -> Option<&mut Story> {
+        self.under_way.iter_mut().rev().find(|story| story.id == id)
+    }
+
+    /// Keeps a clause for the request's next line; a request that fell out of memory gets its line at once.
+    fn remember(&mut self, id: RequestId, clause: String) -> Option<String> {
+        match self.story(id) {
+            Some(story) => {
+                story.untold.push(clause);
+                None
+            }
+            None => Some(format!("{}{clause}", self.opening(id))),
+        }
+    }
+
+    fn untold(&mut self, id: RequestId) -> Option<String> {
+        let clauses = std::mem::take(&mut self.story(id)?.untold);
+        (!clauses.is_empty()).then(|| clauses.join("; "))
+    }
+
+    fn opening(&mut self, id: RequestId) -> String {
+        // Short enough to be read at a glance, long enough to tell apart what is on the screen.
+        let short = format!("req_{:04x}", id.0 & 0xffff);
+        let model = self.story(id).map(|story| format!("{}: ", story.model)).unwrap_or_default();
+        format!("{} {model}", self.paint.dim(&short))
+    }
+}
+
+fn cause(failure: &Failure) -> String {
+    let words = failure.class.label().replace('_', " ");
+    failure.status.map_or(words.clone(), |status| format!("{words} ({status})"))
+}
+
+fn reason(gate: Gate) -> &'static str {
+    match gate {
+        Gate::Breaker => "its breaker is open",
+        Gate::Rate => "it asked for a pause",
+        Gate::Credential => "it refuses our credential",
+        Gate::Quota => "its allowance is used up",
+        Gate::MissingModel => "it does not know the model",
+        Gate::NoAdapter => "no adapter is loaded for it",
+    }
+}
+
+fn span(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}
+
+/// Time of day in UTC.
+fn clock(now: SystemTime) -> String {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    format!("{:02}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests;
