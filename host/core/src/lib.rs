@@ -3,13 +3,19 @@
 //! under paused time it is deterministic from one seed. What it needs from outside stands in [`ports`].
 
 pub mod body;
+pub mod breaker;
+pub mod budget;
 pub mod class;
 pub mod egress;
 pub mod event;
+pub mod gate;
 pub mod note;
 pub mod ports;
 pub mod random;
 pub mod reply;
 pub mod request;
+pub mod route;
+pub mod rule;
 pub mod settings;
 pub mod target;
+pub mod targets;
