@@ -1,0 +1,169 @@
+//! The one wasmtime engine, its clock, and the count of live instances.
+//!
+//! Guests are interrupted by epochs: an OS thread counts milliseconds (a task of the async runtime would starve exactly
+//! when a guest spins), and it rests while no guest runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::thread::Thread;
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::diagnose::{Code, Problem};
+use crate::limits::Limits;
+
+/// Core instances of one component. Python components need more than twenty.
+pub(crate) const CORE_INSTANCES: u32 = 200;
+/// Memories of one component.
+pub(crate) const MEMORIES: u32 = 8;
+/// Elements of one table.
+pub(crate) const TABLE_ELEMENTS: usize = 100_000;
+
+const TICK: Duration = Duration::from_millis(1);
+
+/// The engine that runs every plugin of one host.
+#[derive(Debug)]
+pub(crate) struct EngineRoom {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Limits,
+    ticker: Arc<Ticker>,
+    live: Arc<AtomicU32>,
+}
+
+impl EngineRoom {
+    pub(crate) fn new(limits: Limits) -> Result<Arc<Self>, Problem> {
+        let engine = Self::engine(&limits).map_err(|error| {
+            Problem::new(Code::Host, format!("the plugin engine does not start: {error:#}"))
+        })?;
+        let ticker = Ticker::start(&engine)
+            .map_err(|error| Problem::new(Code::Host, format!("the epoch thread does not start: {error}")))?;
+        Ok(Arc::new(Self { engine, limits, ticker, live: Arc::default() }))
+    }
+
+    /// Pooling makes an instance cheap, but reserves address space for all of them; where that is refused (a limit on
+    /// virtual memory), fewer are reserved, and at last none.
+    fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
+        for instances in [limits.instances, limits.instances / 8] {
+            let mut config = Self::config();
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(Self::pool(limits, instances)));
+            match Engine::new(&config) {
+                Ok(engine) => return Ok(engine),
+                Err(error) => tracing::debug!(instances, "no pool for plugin instances: {error:#}"),
+            }
+        }
+        Engine::new(&Self::config())
+    }
+
+    fn config() -> Config {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        // Nothing in the contract is asynchronous, and the support costs 0.7 us a call.
+        config.concurrency_support(false);
+        config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(12));
+        config
+    }
+
+    fn pool(limits: &Limits, instances: u32) -> PoolingAllocationConfig {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(instances)
+            .total_core_instances(instances.saturating_mul(20).max(CORE_INSTANCES))
+            .total_memories(instances.saturating_mul(2).max(MEMORIES))
+            .total_tables(instances.saturating_mul(8).max(CORE_INSTANCES))
+            .max_core_instances_per_component(CORE_INSTANCES)
+            .max_tables_per_component(CORE_INSTANCES)
+            .max_memories_per_component(MEMORIES)
+            .max_component_instance_size(8 << 20)
+            .max_core_instance_size(8 << 20)
+            .table_elements(TABLE_ELEMENTS)
+            .max_memory_size(limits.memory)
+            .linear_memory_keep_resident(256 << 10)
+            .max_unused_warm_slots(32);
+        pool
+    }
+
+    /// The right to one live instance.
+    pub(crate) fn permit(&self) -> Result<Permit, Problem> {
+        let cap = self.limits.instances;
+        let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then(|| n + 1));
+        match taken {
+            Ok(_) => Ok(Permit(Arc::clone(&self.live))),
+            Err(_) => Err(Problem::new(Code::Busy, format!("all {cap} plugin instances are in use"))),
+        }
+    }
+
+    /// Keeps the epochs coming until it is dropped.
+    pub(crate) fn running(&self) -> Running<'_> {
+        self.ticker.running.fetch_add(1, Ordering::SeqCst);
+        if self.ticker.resting.load(Ordering::SeqCst) {
+            self.ticker.thread.get().map(Thread::unpark);
+        }
+        Running(&self.ticker)
+    }
+}
+
+/// One live instance of the whole host.
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<AtomicU32>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A guest is running.
+pub(crate) struct Running<'a>(&'a Ticker);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Ticker {
+    running: AtomicUsize,
+    resting: AtomicBool,
+    thread: std::sync::OnceLock<Thread>,
+}
+
+impl Ticker {
+    fn start(engine: &Engine) -> std::io::Result<Arc<Self>> {
+        let ticker = Arc::new(Self::default());
+        let (shared, engine) = (Arc::downgrade(&ticker), engine.weak());
+        let handle = std::thread::Builder::new().name("seawall-epochs".into()).spawn(move || {
+            let mut idle_ticks = 0_u32;
+            loop {
+                let (Some(ticker), Some(engine)) = (shared.upgrade(), engine.upgrade()) else { return };
+                engine.increment_epoch();
+                drop(engine);
+                idle_ticks = if ticker.running.load(Ordering::SeqCst) == 0 { idle_ticks + 1 } else { 0 };
+                if idle_ticks < 100 {
+                    std::thread::sleep(TICK);
+                    continue;
+                }
+                ticker.resting.store(true, Ordering::SeqCst);
+                // Between the look above and the flag a guest may have started; it then saw no flag to wake us by.
+                if ticker.running.load(Ordering::SeqCst) == 0 {
+                    drop_while_parked(ticker);
+                } else {
+                    ticker.resting.store(false, Ordering::SeqCst);
+                }
+                idle_ticks = 0;
+            }
+        })?;
+        let _ = ticker.thread.set(handle.thread().clone());
+        Ok(ticker)
+    }
+}
+
+/// Rests until a guest starts, or a second passes so that the thread can see that its engine is gone.
+fn drop_while_parked(ticker: Arc<Ticker>) {
+    let weak = Arc::downgrade(&ticker);
+    drop(ticker);
+    std::thread::park_timeout(Duration::from_secs(1));
+    if let Some(ticker) = weak.upgrade() {
+        ticker.resting.store(false, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,74 @@
+//! A routing policy.
+
+use std::sync::Arc;
+
+use seawall_core::ports::{
+    Call, CandidateStats, ConfigProblem, PluginFault, PluginRef, Policy, RoutePlan, RouteQuestion,
+};
+use wasmtime::Store;
+
+use crate::contract::v0_1::exports::policy;
+use crate::contract::v0_1::{answers, questions};
+use crate::diagnose::{Code, Problem};
+use crate::generation::Generation;
+use crate::guest::Guest;
+use crate::instance::{Exports, Work};
+
+/// Exports of a policy.
+pub(crate) struct PolicyExports(pub(crate) policy::Guest);
+
+impl Exports for PolicyExports {
+    type Indices = policy::GuestIndices;
+
+    fn load(
+        indices: &policy::GuestIndices,
+        store: &mut Store<Guest>,
+        instance: &wasmtime::component::Instance,
+    ) -> wasmtime::Result<Self> {
+        Ok(Self(indices.load(store, instance)?))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct WasmPolicy(pub(crate) Arc<Generation<PolicyExports>>);
+
+impl Policy for WasmPolicy {
+    fn plugin(&self) -> &PluginRef {
+        &self.0.plugin
+    }
+
+    fn check<'a>(&'a self, config: &'a str) -> Call<'a, Result<Vec<ConfigProblem>, PluginFault>> {
+        Box::pin(async move {
+            let config = config.to_owned();
+            let work = Work::new(self.0.room().limits.start_deadline);
+            let checked = self.0.call(work, move |store, exports| {
+                Ok(Ok(answers::config_problems(exports.0.call_check(store, &config)?)))
+            });
+            Ok(checked.await?)
+        })
+    }
+
+    fn route<'a>(
+        &'a self,
+        question: &'a RouteQuestion,
+        candidates: &'a [CandidateStats],
+        config: &'a str,
+    ) -> Call<'a, Result<RoutePlan, PluginFault>> {
+        Box::pin(async move {
+            let info = questions::request_info(question);
+            let candidates: Vec<_> = candidates.iter().map(questions::candidate).collect();
+            let config = config.to_owned();
+            // The request's own id tells requests apart: a policy never sees a body.
+            let work = Work { fingerprint: question.id.0, ..Work::new(self.0.room().limits.policy_deadline) };
+            let routed = self.0.call(work, move |store, exports| {
+                Ok(match exports.0.call_route(store, &info, &candidates, &config)? {
+                    Ok(plan) => {
+                        Ok(RoutePlan { order: plan.order, exclude: plan.exclude, reason: plan.reason })
+                    }
+                    Err(words) => Err(Problem::new(Code::Declined, answers::cut(&words))),
+                })
+            });
+            Ok(routed.await?)
+        })
+    }
+}
