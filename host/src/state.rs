@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+/// Folder of the compiled plugins within the state directory.
+pub const CODE_CACHE: &str = "code-cache";
 const TOKEN_FILE: &str = "admin-token";
 const TOKEN_BYTES: usize = 32;
 
@@ -88,7 +90,7 @@ impl StateDir {
 
     /// Where compiled plugins are kept (0700).
     pub fn code_cache(&self) -> Result<PathBuf, StateError> {
-        let path = self.path.join("code-cache");
+        let path = self.path.join(CODE_CACHE);
         make_private_dir(&path)?;
         refuse_exposed(&path, 0o022, 0o700)?;
         Ok(path)

@@ -177,4 +177,37 @@ mod cli {
         }
         check(&output, 1, &[], &["set one of", "OPENAI_API_KEY", "seawall demo"]);
     }
+
+    #[test]
+    fn what_plugins_do_not_give_is_found_at_once() {
+        let desk = Desk::new();
+        std::fs::create_dir(desk.0.path().join("plugins.d")).unwrap();
+        desk.file("plugins.d/mine.wasm", "this is no component");
+        let config = "[providers.a]\nadapter = \"mine\"\n[providers.b]\nadapter = \"mien\"\n\
+                      [providers.c]\nadapter = \"openai-compatible\"\n";
+        let file = desk.file("seawall.toml", config);
+        let output = desk.seawall(&["config", "check", file.to_str().unwrap()]);
+        if !plugins_are_built() {
+            return check(
+                &output,
+                1,
+                &["no adapter `mine` is loaded", "the plugin `mine` is refused: P001"],
+                &[],
+            );
+        }
+        check(
+            &output,
+            1,
+            &[
+                "seawall.toml:2:11]",
+                "no adapter `mine` is loaded",
+                "the plugin `mine` is refused: P001",
+                "seawall.toml:4:11]",
+                "no adapter `mien` is loaded",
+                "seawall.toml:5:1]",
+                "provider `c`: neither the operator nor the adapter names a base URL",
+            ],
+            &["4 problems"],
+        );
+    }
 }

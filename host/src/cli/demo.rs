@@ -66,6 +66,7 @@ impl Demo {
             });
         }
         let options = StartOptions { pause: Duration::ZERO, ..StartOptions::default() };
+        plugins::announce_first_start(&config.state_dir);
         let running = server::start(config.clone(), options).await?;
         plugins::all_or_warn(&config, &running.plugins)?;
 

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seawall_core::ports::PluginSource;
-use seawall_wasm::{Binding, Bundled, HostOptions, Kind, PluginHost};
+use seawall_wasm::{Binding, Bundled, Code, HostOptions, Kind, PluginHost};
 
 use super::CliError;
 use super::output::aside;
 use crate::bundled::{HOW_TO_BUILD, bundled_plugins};
 use crate::config::{Config, ConfigErrors, PluginFacts, PluginKind, Problem};
-use crate::state::{StateDir, StateError};
+use crate::state::{CODE_CACHE, StateDir, StateError};
 
 /// Why plugins cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,7 @@ pub(super) fn load(
     state_dir: &Path,
     bindings: Vec<Binding>,
 ) -> Result<Arc<PluginHost>, PluginsError> {
+    announce_first_start(state_dir);
     let cache_dir = StateDir::open(state_dir)?.code_cache()?;
     let bundled = bundled_plugins().into_iter();
     let options = HostOptions {
@@ -55,14 +56,29 @@ pub(super) fn check(config: &Config) -> Result<Result<(), ConfigErrors>, Plugins
 
 /// As [`check`], of a host that runs already with this configuration.
 pub(super) fn problems(config: &Config, host: &PluginHost) -> Result<(), ConfigErrors> {
-    let facts = facts(host);
-    config.check_against_plugins(&facts)?;
-    let refused = host.problems().into_iter().filter_map(|(_, problem)| {
-        let provider = problem.provider.as_deref()?;
-        Some(config.settings_problem(provider, &problem.cause, &problem.fix))
-    });
-    let refused: Vec<Problem> = refused.collect();
-    config.errors(refused)
+    let mut found = match config.check_against_plugins(&facts(host)) {
+        Ok(()) => Vec::new(),
+        Err(errors) => errors.into_problems(),
+    };
+    found.extend(host.problems().into_iter().filter_map(|(id, problem)| match (&problem.provider, id) {
+        // Said already, with the names of those that are loaded.
+        (Some(_), _) if matches!(problem.code, Code::NotLoaded | Code::NotAnAdapter) => None,
+        (Some(provider), _) => Some(config.settings_problem(provider, &problem.cause, &problem.fix)),
+        (None, Some(id)) if config.uses_plugin(&id) => {
+            let cause = format!("the plugin `{id}` is refused: {} {}", problem.code, problem.cause);
+            Some(Problem::new("refused-plugin", cause).fix(problem.fix))
+        }
+        (None, _) => None,
+    }));
+    config.errors(found)
+}
+
+/// Compiling plugins takes seconds, once; whoever waits should know for what.
+pub(super) fn announce_first_start(state_dir: &Path) {
+    let cached = std::fs::read_dir(state_dir.join(CODE_CACHE)).is_ok_and(|mut files| files.next().is_some());
+    if !cached {
+        aside("compiling the plugins; later starts find them compiled ...");
+    }
 }
 
 /// Says what plugins do not give, and goes on as long as one provider can be used: a damaged plugin must not keep the

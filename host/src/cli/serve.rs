@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::config::DEFAULT_FILE;
-use super::output::aside;
+use super::output::line;
 use super::{CliError, Verdict, plugins};
 use crate::config::{Config, DEFAULT_PLUGINS_DIR, Environment, default_state_dir};
 use crate::server::{self, Running, StartOptions};
@@ -29,6 +29,7 @@ impl Serve {
             config.listen_at(listen)?;
         }
         telemetry::init(config.server.log_format);
+        plugins::announce_first_start(&config.state_dir);
         let running = server::start(config.clone(), StartOptions::default()).await?;
         plugins::all_or_warn(&config, &running.plugins)?;
         announce(&config, &running);
@@ -50,19 +51,18 @@ fn configuration(file: Option<&Path>) -> Result<Config, CliError> {
 
 fn announce(config: &Config, running: &Running) {
     let names: Vec<&str> = config.providers.keys().map(|name| &**name).collect();
-    aside(format!("seawall serves clients on http://{}", running.data_addr));
-    aside(format!("  providers: {}", names.join(", ")));
+    line(format!("seawall serves clients on http://{}", running.data_addr));
+    line(format!("  providers: {}", names.join(", ")));
     match config.aliases.keys().next() {
-        Some(alias) => aside(format!(
-            "  models:    {alias} and {} more, or any provider/model",
-            config.aliases.len() - 1
-        )),
-        None => aside("  models:    any provider/model"),
+        Some(alias) => {
+            line(format!("  models:    {alias} and {} more, or any provider/model", config.aliases.len() - 1))
+        }
+        None => line("  models:    any provider/model"),
     }
     if running.admin_token.fresh {
-        aside(format!("  operators: {}", running.admin_token.url(running.admin_addr)));
-        aside("             (shown this once; the token is kept in the state directory)");
+        line(format!("  operators: {}", running.admin_token.url(running.admin_addr)));
+        line("             (shown this once; the token is kept in the state directory)");
     } else {
-        aside(format!("  operators: http://{}", running.admin_addr));
+        line(format!("  operators: http://{}", running.admin_addr));
     }
 }

@@ -51,6 +51,13 @@ impl Config {
         self.errors(adapters.chain(policies).collect())
     }
 
+    /// Whether a provider or an alias names this plugin.
+    pub fn uses_plugin(&self, id: &str) -> bool {
+        let policies = self.aliases.values().filter_map(|alias| alias.policy.as_ref());
+        self.providers.values().any(|provider| *provider.adapter == *id)
+            || policies.into_iter().any(|policy| *policy.plugin == *id)
+    }
+
     /// `Err` when there are any; they are quoted from this configuration's source.
     pub fn errors(&self, problems: Vec<Problem>) -> Result<(), ConfigErrors> {
         if problems.is_empty() { Ok(()) } else { Err(ConfigErrors::new(self.source.clone(), problems)) }

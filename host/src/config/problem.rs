@@ -75,6 +75,11 @@ impl ConfigErrors {
         &self.problems
     }
 
+    /// The problems alone.
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// Line of a problem, counted from 1.
     pub fn line_of(&self, problem: &Problem) -> Option<usize> {
         problem.at.as_ref().map(|at| self.source.line_and_column(at.start).0)
