@@ -2,16 +2,24 @@
 //! stream ends. This crate does no I/O, reads no clock but the one it is given, spawns nothing and knows no provider;
 //! under paused time it is deterministic from one seed. What it needs from outside stands in [`ports`].
 
+mod answer;
+mod attempt;
 pub mod body;
 pub mod breaker;
 pub mod budget;
+pub mod cascade;
 pub mod class;
 pub mod egress;
 pub mod event;
+pub mod fault;
+pub mod frame;
 pub mod gate;
+mod ledger;
 pub mod note;
 pub mod ports;
+pub mod protocol;
 pub mod random;
+mod reading;
 pub mod reply;
 pub mod request;
 pub mod route;
@@ -19,3 +27,5 @@ pub mod rule;
 pub mod settings;
 pub mod target;
 pub mod targets;
+#[cfg(test)]
+mod testing;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::class::{Class, Failure};
+use crate::event::Usage;
 use crate::request::{Protocol, RequestId};
 use crate::target::TargetId;
 
@@ -165,6 +166,8 @@ pub enum Note {
         after: Duration,
         /// The failure the client saw.
         class: Option<Class>,
+        /// Tokens, as the answering upstream counted them.
+        usage: Option<Usage>,
     },
     /// A breaker changed its state.
     CircuitChanged {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::target::TargetId;
+use crate::target::{Capabilities, TargetId};
 
 /// Time limits of one alias. Attempt limits are ceilings, the total is the request's deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,51 @@ pub struct AliasTarget {
     pub id: TargetId,
     /// For weighted policies; 1.0 unless given.
     pub weight: f64,
+    /// What the operator knows better than the adapter.
+    pub overrides: Option<Arc<CapabilityOverrides>>,
+}
+
+/// The operator's word on one model; what is `None` stays as the adapter says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CapabilityOverrides {
+    /// Answers token by token.
+    pub streams: Option<bool>,
+    /// Takes tool definitions.
+    pub tools: Option<bool>,
+    /// Takes images.
+    pub vision: Option<bool>,
+    /// Obeys a JSON schema.
+    pub json_schema: Option<bool>,
+    /// Gives more than one choice in one answer.
+    pub choices: Option<bool>,
+    /// Continues an assistant message at the end of the conversation.
+    pub continues_assistant_prefix: Option<bool>,
+    /// Context window in tokens.
+    pub context_window: Option<u32>,
+    /// US dollars for a million input tokens.
+    pub input_price_per_1m: Option<f64>,
+    /// US dollars for a million output tokens.
+    pub output_price_per_1m: Option<f64>,
+}
+
+impl CapabilityOverrides {
+    /// What the adapter says, corrected.
+    #[must_use]
+    pub fn apply(&self, base: &Capabilities) -> Capabilities {
+        Capabilities {
+            streams: self.streams.unwrap_or(base.streams),
+            tools: self.tools.unwrap_or(base.tools),
+            vision: self.vision.unwrap_or(base.vision),
+            json_schema: self.json_schema.unwrap_or(base.json_schema),
+            choices: self.choices.unwrap_or(base.choices),
+            continues_assistant_prefix: self
+                .continues_assistant_prefix
+                .unwrap_or(base.continues_assistant_prefix),
+            context_window: self.context_window.or(base.context_window),
+            input_price_per_1m: self.input_price_per_1m.or(base.input_price_per_1m),
+            output_price_per_1m: self.output_price_per_1m.or(base.output_price_per_1m),
+        }
+    }
 }
 
 /// A policy component and its settings.

@@ -1,0 +1,400 @@
+//! One attempt: encode, fault, transport, decode up to the commit point. It ends in an answer or in a classified
+//! failure; whatever happens on the way, nothing has reached the client before it says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use tokio::time::{Instant, timeout_at};
+
+use crate::body::RequestBody;
+use crate::cascade::Engine;
+use crate::class::{Class, Failure, Side};
+use crate::event::{FinishReason, Usage};
+use crate::fault::FaultQuestion;
+use crate::ports::{
+    Adapter, AdapterError, AdapterTarget, ByteSource, Framing, PlainReply, PluginFault, PluginSet,
+    RawFailure, ReplyFormat, TransportFailure, WirePlan, WireReply, WireRequest,
+};
+use crate::protocol::{self, Inspected};
+use crate::reading::{Reading, ReadingSetup};
+use crate::request::{Protocol, Request};
+use crate::target::TargetId;
+
+/// Everything one attempt needs to know.
+pub(crate) struct Attempt<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) plugins: &'a PluginSet,
+    pub(crate) request: &'a Request,
+    pub(crate) alias: &'a Arc<str>,
+    /// The name that answers report; none = the upstream's own.
+    pub(crate) report_model: Option<&'a Arc<str>>,
+    pub(crate) target: &'a TargetId,
+    pub(crate) adapter: &'a Arc<dyn Adapter>,
+    /// The request in a protocol that the adapter takes.
+    pub(crate) body: &'a Arc<RequestBody>,
+    /// 1 for the request's first.
+    pub(crate) number: u32,
+    /// TCP and TLS.
+    pub(crate) connect: Duration,
+    /// When this attempt must have shown content (streamed) or its answer (plain).
+    pub(crate) until: Instant,
+    /// The request's own deadline.
+    pub(crate) deadline: Instant,
+}
+
+/// How an attempt ended.
+pub(crate) enum Ended {
+    /// A whole plain answer in the client's protocol.
+    Answer { body: Bytes, usage: Option<Usage> },
+    /// A stream at its commit point: the first bytes for the client, and the rest to come.
+    Stream { first: BytesMut, reading: Box<Reading> },
+    /// A complete answer with nothing in it: the next target may do better, and if none does this is the answer.
+    Empty(EmptyAnswer),
+    /// A failure.
+    Failed(Failure),
+}
+
+/// The empty answer, ready to be sent after all.
+pub(crate) enum EmptyAnswer {
+    Plain(Bytes),
+    Stream(Bytes),
+}
+
+impl Attempt<'_> {
+    /// Makes the call.
+    pub(crate) async fn run(&self) -> Ended {
+        let target = AdapterTarget {
+            model: Arc::clone(&self.target.model),
+            max_output_tokens: self.request.facts.max_output_tokens,
+            streaming: self.request.facts.stream,
+            request: self.body.fingerprint(),
+        };
+        match self.try_run(&target).await {
+            Ok(ended) => ended,
+            Err(failure) => Ended::Failed(failure),
+        }
+    }
+
+    async fn try_run(&self, target: &AdapterTarget) -> Result<Ended, Failure> {
+        let plan = self.adapter.build(self.body, target).await.map_err(|e| self.adapter_failure(e))?;
+        let format = plan.reply;
+        let wire = self.wire_request(plan)?;
+        let reply = self.in_time(self.send(wire)).await?.map_err(transport_failure)?;
+        if !(200..300).contains(&reply.status) {
+            return Err(self.refused(target, reply).await?);
+        }
+        if self.request.facts.stream {
+            self.open_stream(target, format, reply).await
+        } else {
+            self.whole_answer(target, format, reply).await
+        }
+    }
+
+    /// Fills the adapter's plan in with what is the host's: body bytes, base URL, auth scheme, limits.
+    fn wire_request(&self, plan: WirePlan) -> Result<WireRequest, Failure> {
+        let body = self.body.apply(&plan.body).map_err(|error| {
+            let message = format!("the adapter's request body cannot be used: {error}");
+            self.plugin_failure(PluginFault { code: "P040", message, busy: false })
+        })?;
+        Ok(WireRequest {
+            provider: Arc::clone(&self.target.provider),
+            auth: self.adapter.auth().clone(),
+            base_url: Arc::clone(self.adapter.base_url()),
+            path_and_query: plan.path_and_query,
+            method: plan.method,
+            headers: plan.headers,
+            body,
+            connect_timeout: self.connect,
+        })
+    }
+
+    /// Transport, with whatever chaos has armed for this attempt in between.
+    async fn send(&self, wire: WireRequest) -> Result<WireReply, TransportFailure> {
+        let engine = self.engine;
+        if !engine.chaos.is_armed() {
+            return engine.upstream.send(wire).await;
+        }
+        let question = FaultQuestion {
+            request: self.request,
+            alias: self.alias,
+            target: self.target,
+            number: self.number,
+            adapter: self.adapter,
+        };
+        engine.chaos.send(self.plugins, &question, engine.upstream.as_ref(), wire).await
+    }
+
+    /// Runs a step of this attempt under its limit; the limit that struck decides the class.
+    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, Failure> {
+        let limit = self.until.min(self.deadline);
+        timeout_at(limit, step).await.map_err(|_| {
+            if self.deadline <= self.until {
+                return Failure::new(Class::TimeoutTotal, "the request's deadline passed");
+            }
+            let what = if self.request.facts.stream { "no content in time" } else { "no answer in time" };
+            Failure::new(Class::TimeoutFirstToken, what)
+        })
+    }
+
+    /// A status that is no success, as the adapter understands it.
+    async fn refused(&self, target: &AdapterTarget, reply: WireReply) -> Result<Failure, Failure> {
+        const ERROR_BODY_CAP: usize = 256 * 1024;
+        let WireReply { status, headers, body } = reply;
+        if status < 400 {
+            let message =
+                format!("the provider answered with status {status}, which is neither answer nor error");
+            return Ok(Failure { status: Some(status), ..Failure::new(Class::ServerError, message) });
+        }
+        // A broken error body is still an error: classify what came.
+        let data = self.in_time(read_up_to(body, ERROR_BODY_CAP)).await?;
+        self.classify(target, RawFailure { status: Some(status), headers, data, in_stream: false }).await
+    }
+
+    async fn classify(&self, target: &AdapterTarget, raw: RawFailure) -> Result<Failure, Failure> {
+        let status = raw.status;
+        let failure = self.adapter.classify(target, raw).await.map_err(|f| self.plugin_failure(f))?;
+        Ok(Failure { status: failure.status.or(status), ..failure })
+    }
+
+    async fn whole_answer(
+        &self,
+        target: &AdapterTarget,
+        format: ReplyFormat,
+        reply: WireReply,
+    ) -> Result<Ended, Failure> {
+        let WireReply { status, headers, body } = reply;
+        let cap = self.engine.limits.max_answer_bytes;
+        let body = self.in_time(read_whole(body, cap)).await?.map_err(transport_failure)?;
+        let spoken = self.body.protocol();
+        let answer = match format {
+            ReplyFormat::Same | ReplyFormat::Watched => body,
+            ReplyFormat::Custom(_) => {
+                let reply = PlainReply { status, headers: headers.clone(), body };
+                let parsed = self.adapter.parse(spoken, target, reply).await;
+                parsed.map_err(|e| self.adapter_failure(e))?.body
+            }
+        };
+        let (empty, usage) = match protocol::inspect_answer(spoken, &answer) {
+            Inspected::Answer { empty, finish, usage } => {
+                (empty && finish.is_none_or(|reason| reason == FinishReason::Stop), usage)
+            }
+            Inspected::Error => {
+                let raw = RawFailure { status: Some(status), headers, data: answer, in_stream: false };
+                return Err(self.classify(target, raw).await?);
+            }
+            Inspected::Malformed(why) => return Err(malformed(&why)),
+        };
+        let answer = self.for_client(spoken, answer)?;
+        Ok(if empty {
+            Ended::Empty(EmptyAnswer::Plain(answer))
+        } else {
+            Ended::Answer { body: answer, usage }
+        })
+    }
+
+    /// The answer in the client's protocol, under the name that the client is to see.
+    fn for_client(&self, spoken: Protocol, answer: Bytes) -> Result<Bytes, Failure> {
+        let answer = match (spoken, self.request.protocol) {
+            (Protocol::Chat, Protocol::Messages) => {
+                protocol::chat_answer_to_messages(&answer, &self.target.model)
+                    .map_err(|why| malformed(&why))?
+            }
+            _ => answer,
+        };
+        match self.report_model {
+            Some(alias) => protocol::rename_model(&answer, alias).map_err(|why| malformed(&why)),
+            None => Ok(answer),
+        }
+    }
+
+    /// Reads until the commit point, an honest end, or a failure.
+    async fn open_stream(
+        &self,
+        target: &AdapterTarget,
+        format: ReplyFormat,
+        reply: WireReply,
+    ) -> Result<Ended, Failure> {
+        const PREAMBLE_CAP: usize = 1024 * 1024;
+        if is_whole_document(&reply.headers) && !matches!(format, ReplyFormat::Custom(f) if f != Framing::Sse)
+        {
+            return self.document_instead_of_stream(target, format, reply).await;
+        }
+        let decoder = match format {
+            ReplyFormat::Same => None,
+            ReplyFormat::Watched | ReplyFormat::Custom(_) => {
+                let decoder = self.adapter.decoder(self.body.protocol(), target).await;
+                Some(decoder.map_err(|f| self.plugin_failure(f))?)
+            }
+        };
+        let mut reading = Box::new(Reading::new(ReadingSetup {
+            adapter: Arc::clone(self.adapter),
+            target: target.clone(),
+            format,
+            decoder,
+            spoken: self.body.protocol(),
+            client: self.request.protocol,
+            include_usage: self.request.facts.include_usage,
+            choices: self.request.facts.choices,
+            report_model: self.report_model.cloned(),
+            fallback_id: self.request.id,
+            created_s: self.engine.wall_seconds(),
+            max_event_bytes: self.engine.limits.max_event_bytes,
+            headers: reply.headers,
+            source: reply.body,
+        }));
+        let mut held = BytesMut::new();
+        loop {
+            let batch = self.in_time(reading.next()).await?;
+            held.extend_from_slice(&batch.bytes);
+            if batch.content {
+                reading.put_back(batch.end);
+                return Ok(Ended::Stream { first: held, reading });
+            }
+            match batch.end {
+                None if held.len() > PREAMBLE_CAP => return Err(malformed("a preamble without end")),
+                None => {}
+                Some(Ok(())) if reading.finish_reason() == Some(FinishReason::Stop) => {
+                    return Ok(Ended::Empty(EmptyAnswer::Stream(held.freeze())));
+                }
+                Some(Ok(())) => {
+                    reading.put_back(Some(Ok(())));
+                    return Ok(Ended::Stream { first: held, reading });
+                }
+                Some(Err(failure)) => return Err(failure),
+            }
+        }
+    }
+
+    /// A stream was asked for and a JSON or HTML document came: most often an error inside a 200.
+    async fn document_instead_of_stream(
+        &self,
+        target: &AdapterTarget,
+        format: ReplyFormat,
+        reply: WireReply,
+    ) -> Result<Ended, Failure> {
+        let WireReply { status, headers, body } = reply;
+        let cap = self.engine.limits.max_answer_bytes;
+        let data = self.in_time(read_whole(body, cap)).await?.map_err(transport_failure)?;
+        let is_error = matches!(format, ReplyFormat::Custom(_))
+            || matches!(protocol::inspect_answer(self.body.protocol(), &data), Inspected::Error);
+        if is_error && serde_json::from_slice::<serde::de::IgnoredAny>(&data).is_ok() {
+            let raw = RawFailure { status: Some(status), headers, data, in_stream: false };
+            return Err(self.classify(target, raw).await?);
+        }
+        Err(malformed("a document came where a stream was asked for"))
+    }
+
+    fn adapter_failure(&self, error: AdapterError) -> Failure {
+        match error {
+            AdapterError::Provider(failure) => failure,
+            AdapterError::Plugin(fault) => self.plugin_failure(fault),
+        }
+    }
+
+    fn plugin_failure(&self, fault: PluginFault) -> Failure {
+        plugin_failure(self.engine, self.request, self.target, fault)
+    }
+}
+
+/// Tells the observer and makes the failure; a busy plugin is back-pressure and reads as an overload of our own.
+pub(crate) fn plugin_failure(
+    engine: &Engine,
+    request: &Request,
+    target: &TargetId,
+    fault: PluginFault,
+) -> Failure {
+    let class = if fault.busy { Class::Overloaded } else { Class::PluginFault };
+    let failure = Failure {
+        code: Some(fault.code.to_owned()),
+        ..Failure::new(class, "the provider's adapter could not handle this request")
+    };
+    engine.observer.note(crate::note::Note::PluginFault {
+        id: request.id,
+        target: target.clone(),
+        code: fault.code,
+        message: fault.message,
+    });
+    failure.on(if fault.busy { Side::Gateway } else { Side::Plugin })
+}
+
+/// A reply that is not what an API of its kind promises: the provider's failure.
+pub(crate) fn malformed(why: &str) -> Failure {
+    Failure {
+        code: Some("malformed_answer".to_owned()),
+        ..Failure::new(Class::ServerError, format!("the provider's answer cannot be read: {why}"))
+    }
+}
+
+/// What a transport failure before any content means.
+pub(crate) fn transport_failure(failure: TransportFailure) -> Failure {
+    let class = match failure {
+        TransportFailure::Connect(_) | TransportFailure::Reset(_) => Class::Connect,
+        TransportFailure::ConnectTimeout => Class::TimeoutConnect,
+        TransportFailure::Body(_) | TransportFailure::TooLarge { .. } => Class::ServerError,
+    };
+    let message = match failure {
+        TransportFailure::Connect(_) => "no connection to the provider",
+        TransportFailure::ConnectTimeout => "no connection to the provider in time",
+        TransportFailure::Reset(_) => "the provider closed the connection before an answer",
+        TransportFailure::Body(_) => "the provider's answer broke off",
+        TransportFailure::TooLarge { .. } => "the provider's answer is larger than the configured limit",
+    };
+    Failure::new(class, message)
+}
+
+/// Whether the content type says that this is one document and no stream.
+fn is_whole_document(headers: &HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    kind.starts_with("application/json") || kind.starts_with("text/html")
+}
+
+/// Reads a whole body; one that fits in a single chunk is not copied.
+async fn read_whole(mut source: Box<dyn ByteSource>, cap: usize) -> Result<Bytes, TransportFailure> {
+    let Some(first) = next_bytes(&mut source).await else { return Ok(Bytes::new()) };
+    let first = first?;
+    let Some(second) = next_bytes(&mut source).await else {
+        return if first.len() > cap {
+            Err(TransportFailure::TooLarge { limit_bytes: cap })
+        } else {
+            Ok(first)
+        };
+    };
+    let mut whole = BytesMut::from(first);
+    whole.extend_from_slice(&second?);
+    while let Some(chunk) = next_bytes(&mut source).await {
+        whole.extend_from_slice(&chunk?);
+        if whole.len() > cap {
+            return Err(TransportFailure::TooLarge { limit_bytes: cap });
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// Reads what comes of a body, at most `cap` bytes, and takes a break as the end.
+async fn read_up_to(mut source: Box<dyn ByteSource>, cap: usize) -> Bytes {
+    let mut whole = BytesMut::new();
+    while let Some(Ok(chunk)) = next_bytes(&mut source).await {
+        let room = cap.saturating_sub(whole.len());
+        whole.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+        if whole.len() >= cap {
+            break;
+        }
+    }
+    whole.freeze()
+}
+
+/// The next bytes of a source.
+pub(crate) async fn next_bytes(source: &mut Box<dyn ByteSource>) -> Option<Result<Bytes, TransportFailure>> {
+    std::future::poll_fn(|cx| source.poll_bytes(cx)).await
+}
+
+/// When an attempt must have shown something: its own limit, and at most 60 % of what is left unless it is the last
+/// candidate, so that the next one still has a chance.
+pub(crate) fn attempt_limit(now: Instant, deadline: Instant, limit: Duration, last: bool) -> Instant {
+    const SHARE_OF_REST: f64 = 0.6;
+    let left = deadline.saturating_duration_since(now);
+    let share = if last { left } else { left.mul_f64(SHARE_OF_REST) };
+    now + limit.min(share)
+}

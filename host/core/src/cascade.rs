@@ -1,0 +1,336 @@
+//! The cascade: the walk over candidates until one attempt is committed. A failing target is replaced by the next
+//! before the client notices; what can be tried again where is decided by the class of the failure alone.
+//!
+//! It ends in exactly one of three ways: a plain answer, a stream that has begun, or a typed error in bounded time.
+
+mod bodies;
+mod candidates;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use futures_util::stream;
+use tokio::time::{Instant, sleep};
+
+use crate::answer::Committed;
+use crate::attempt::{Attempt, EmptyAnswer, Ended, attempt_limit};
+use crate::budget::{AttemptKind, Budget, RequestBudget};
+use crate::class::{Class, Failure};
+use crate::fault::Chaos;
+use crate::ledger::Ledger;
+use crate::note::{Gate, Outcome};
+use crate::ports::{Clock, Observer, PluginSet, PluginSource, Upstream};
+use crate::random::Random;
+use crate::reply::{ClientError, Degraded, Reply};
+use crate::request::Request;
+use crate::route::{self, Onward};
+use crate::rule::{self, NextTarget};
+use crate::settings::Alias;
+use crate::target::TargetId;
+use crate::targets::{Permit, Targets};
+
+use bodies::Bodies;
+use candidates::Candidate;
+
+/// Caps on what an upstream may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A whole plain answer.
+    pub max_answer_bytes: usize,
+    /// One event of a stream.
+    pub max_event_bytes: usize,
+}
+
+impl Default for Limits {
+    /// Generous beside real answers (images as base64 included), small beside a machine's memory.
+    fn default() -> Self {
+        Self { max_answer_bytes: 64 * 1024 * 1024, max_event_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// Everything requests share.
+pub struct Engine {
+    /// Health of every target.
+    pub targets: Arc<Targets>,
+    /// The way out.
+    pub upstream: Arc<dyn Upstream>,
+    /// The plugins that serve now.
+    pub plugins: Arc<dyn PluginSource>,
+    /// Armed faults.
+    pub chaos: Arc<Chaos>,
+    /// What retries and attempts may cost.
+    pub budget: Arc<Budget>,
+    /// Caps.
+    pub limits: Limits,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter and sampling.
+    pub random: Arc<Random>,
+    /// Who listens.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Engine {
+    pub(crate) fn wall_seconds(&self) -> u64 {
+        self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Answers one request from the targets of its alias.
+pub async fn answer(engine: &Engine, request: &Request, alias: &Alias) -> Reply {
+    let ledger = Ledger::open(request, Arc::clone(&engine.clock), Arc::clone(&engine.observer));
+    let plugins = engine.plugins.current();
+    let total = request.deadline.map_or(alias.timeouts.total, |wish| wish.min(alias.timeouts.total));
+    let candidates = candidates::in_order(engine, &plugins, request, alias).await;
+    let walk = Walk {
+        engine,
+        plugins: &plugins,
+        request,
+        alias,
+        deadline: ledger.started() + total,
+        budget: engine.budget.request(candidates.tried.len()),
+        bodies: Bodies::new(&request.body),
+        failures: candidates.broken,
+        refusals: Vec::new(),
+        spare: None,
+        ledger,
+    };
+    match candidates.unfit {
+        Some(need) if candidates.tried.is_empty() => walk.refuse(route::unsupported(need)),
+        _ => walk.run(&candidates.tried).await,
+    }
+}
+
+/// One request's way over its candidates.
+struct Walk<'a> {
+    engine: &'a Engine,
+    plugins: &'a PluginSet,
+    request: &'a Request,
+    alias: &'a Alias,
+    deadline: Instant,
+    budget: RequestBudget,
+    bodies: Bodies<'a>,
+    failures: Vec<(TargetId, Failure)>,
+    refusals: Vec<(TargetId, Gate, Option<Duration>)>,
+    /// An empty but complete answer, sent if nobody does better.
+    spare: Option<(TargetId, Degraded, EmptyAnswer)>,
+    ledger: Ledger,
+}
+
+/// Where the walk goes after a candidate.
+enum Turn {
+    Done(Reply),
+    /// Try the next that may follow.
+    On(NextTarget),
+}
+
+impl Walk<'_> {
+    async fn run(mut self, candidates: &[Candidate]) -> Reply {
+        let mut failed: Option<(NextTarget, &Candidate)> = None;
+        for (position, candidate) in candidates.iter().enumerate() {
+            if self.engine.clock.now() >= self.deadline {
+                break;
+            }
+            if failed.is_some_and(|(rule, before)| !self.may_follow(rule, before, candidate)) {
+                self.budget.passed_over();
+                continue;
+            }
+            let last = position + 1 == candidates.len();
+            let Some(permit) = self.admit(candidate, last) else {
+                self.budget.passed_over();
+                continue;
+            };
+            match self.try_candidate(candidate, permit, last).await {
+                Turn::Done(reply) => return reply,
+                Turn::On(rule) => failed = Some((rule, candidate)),
+            }
+        }
+        if self.failures.is_empty()
+            && let Some(reply) = self.last_resort(candidates).await
+        {
+            return reply;
+        }
+        self.give_up()
+    }
+
+    fn may_follow(&self, rule: NextTarget, failed: &Candidate, next: &Candidate) -> bool {
+        let onward =
+            Onward { facts: &self.request.facts, reroute_content_filter: self.alias.reroute_content_filter };
+        route::may_follow(rule, &failed.capabilities, &next.capabilities, onward)
+    }
+
+    /// Asks gates and breaker.
+    fn admit(&mut self, candidate: &Candidate, only_one_left: bool) -> Option<Permit> {
+        /// Beyond the time to first content, so that the attempt's own timer strikes first.
+        const LEASE_MARGIN: Duration = Duration::from_secs(1);
+        let lease = self.attempt_ceiling() + LEASE_MARGIN;
+        match candidate.state.try_acquire(self.request.id, lease, only_one_left) {
+            Ok(permit) => Some(permit),
+            Err(refusal) => {
+                self.ledger.skipped(&candidate.target, refusal.gate, refusal.retry_in);
+                self.refusals.push((candidate.target.clone(), refusal.gate, refusal.retry_in));
+                None
+            }
+        }
+    }
+
+    /// The longest an attempt may take to its first content, or plain to its whole answer.
+    fn attempt_ceiling(&self) -> Duration {
+        let timeouts = &self.alias.timeouts;
+        if self.request.facts.stream { timeouts.first_token } else { timeouts.answer }
+    }
+
+    /// Calls one candidate, and once more where the class allows it.
+    async fn try_candidate(&mut self, candidate: &Candidate, permit: Permit, last: bool) -> Turn {
+        let mut kind = AttemptKind::First;
+        let mut permit = Some(permit);
+        let mut onward = NextTarget::Yes;
+        loop {
+            let Ok(leave) = self.budget.attempt(kind) else { return Turn::On(onward) };
+            let Some(held) = permit.take().or_else(|| self.admit(candidate, true)) else {
+                return Turn::On(onward);
+            };
+            let began = self.engine.clock.now();
+            let number = self.ledger.attempt(&candidate.target, held.is_probe());
+            let ended = self.attempt(candidate, number, began, last).await;
+            drop(leave);
+            let failure = match self.settle(candidate, held, ended, began) {
+                Ok(reply) => return Turn::Done(reply),
+                Err(failure) => failure,
+            };
+            let rule = failure.class.rule();
+            onward = rule.next_target;
+            let left = self.deadline.saturating_duration_since(self.engine.clock.now());
+            let pause = rule.same_target.pause(failure.retry_after, left, &self.engine.random);
+            self.failures.push((candidate.target.clone(), failure));
+            match pause {
+                Some(pause) if kind == AttemptKind::First => sleep(pause).await,
+                _ => return Turn::On(onward),
+            }
+            kind = AttemptKind::Retry;
+        }
+    }
+
+    /// One upstream call, with the request in a protocol that the candidate takes.
+    async fn attempt(&mut self, candidate: &Candidate, number: u32, began: Instant, last: bool) -> Ended {
+        let body = match self.bodies.for_adapter(candidate.adapter.as_ref()) {
+            Ok(body) => body,
+            Err(error) => {
+                let failure = Failure::new(Class::BadRequest, error.message);
+                return Ended::Failed(Failure { param: error.param, ..failure });
+            }
+        };
+        let attempt = Attempt {
+            engine: self.engine,
+            plugins: self.plugins,
+            request: self.request,
+            alias: &self.alias.name,
+            report_model: self.alias.report_alias.then_some(&self.alias.name),
+            target: &candidate.target,
+            adapter: &candidate.adapter,
+            body: &body,
+            number,
+            connect: self.alias.timeouts.connect,
+            until: attempt_limit(began, self.deadline, self.attempt_ceiling(), last),
+            deadline: self.deadline,
+        };
+        attempt.run().await
+    }
+
+    /// Books how an attempt ended: an answer goes out, a failure comes back.
+    fn settle(
+        &mut self,
+        candidate: &Candidate,
+        mut permit: Permit,
+        ended: Ended,
+        began: Instant,
+    ) -> Result<Reply, Failure> {
+        let failure = match ended {
+            Ended::Answer { body, usage } => {
+                permit.finished();
+                candidate.state.fitted(self.request.facts.input_tokens_estimate);
+                self.ledger.commit(&candidate.target, candidate.degraded, self.bodies.lost());
+                self.ledger.answered(usage);
+                return Ok(Reply::Plain { body, trail: self.ledger.trail() });
+            }
+            Ended::Stream { first, reading } => {
+                permit.first_content(self.engine.clock.now().saturating_duration_since(began));
+                candidate.state.fitted(self.request.facts.input_tokens_estimate);
+                self.ledger.commit(&candidate.target, candidate.degraded, self.bodies.lost());
+                let trail = self.ledger.trail();
+                let committed = Committed {
+                    first: first.freeze(),
+                    reading,
+                    permit,
+                    ledger: self.ledger.hand_over(),
+                    client: self.request.protocol,
+                    stall: self.alias.timeouts.stall,
+                    deadline: self.deadline,
+                };
+                return Ok(Reply::Stream { body: committed.into_stream(), trail });
+            }
+            Ended::Empty(answer) => {
+                self.spare.get_or_insert((candidate.target.clone(), candidate.degraded, answer));
+                Failure::new(Class::EmptyAnswer, "the provider gave an empty answer")
+            }
+            Ended::Failed(failure) => failure,
+        };
+        if failure.class == Class::ContextLength {
+            candidate.state.learn_context_window(self.request.facts.input_tokens_estimate);
+        }
+        permit.failed(&failure);
+        self.ledger.attempt_failed(&candidate.target, &failure, began);
+        Err(failure)
+    }
+
+    /// Every target was refused by its breaker: one real attempt, at the first of those that open soonest which may take
+    /// one.
+    async fn last_resort(&mut self, candidates: &[Candidate]) -> Option<Reply> {
+        let by_breaker = self.refusals.iter().filter(|(_, gate, _)| *gate == Gate::Breaker);
+        let mut soonest: Vec<_> = by_breaker.map(|(target, _, wait)| (*wait, target)).collect();
+        soonest.sort_by_key(|(wait, _)| *wait);
+        let (candidate, permit) = soonest.into_iter().find_map(|(_, target)| {
+            let candidate = candidates.iter().find(|candidate| candidate.target == *target)?;
+            let permit = self.engine.targets.try_last_resort(target, &self.alias.name, self.request.id)?;
+            Some((candidate, permit))
+        })?;
+        match self.try_candidate(candidate, permit, true).await {
+            Turn::Done(reply) => Some(reply),
+            Turn::On(_) => None,
+        }
+    }
+
+    /// Nobody answered: the empty answer if there is one, else one honest error.
+    fn give_up(mut self) -> Reply {
+        let Some((target, degraded, answer)) = self.spare.take() else {
+            return self.refuse_after_trying();
+        };
+        self.ledger.commit(&target, degraded, self.bodies.lost());
+        self.ledger.answered(None);
+        let trail = self.ledger.trail();
+        match answer {
+            EmptyAnswer::Plain(body) => Reply::Plain { body, trail },
+            EmptyAnswer::Stream(bytes) => Reply::Stream { body: Box::pin(stream::iter([bytes])), trail },
+        }
+    }
+
+    fn refuse_after_trying(self) -> Reply {
+        let error = rule::final_error(&self.failures, &self.refusals);
+        self.refuse(error)
+    }
+
+    fn refuse(mut self, error: ClientError) -> Reply {
+        let class = self.failures.last().map(|(_, failure)| failure.class);
+        self.ledger.ended(Outcome::Failed, class);
+        Reply::Failed { error, trail: self.ledger.trail() }
+    }
+}

@@ -1,0 +1,130 @@
+//! Candidates: the alias' targets in the order they will be asked, each with what the walk needs.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tokio::time::timeout;
+
+use crate::attempt::plugin_failure;
+use crate::cascade::Engine;
+use crate::class::{Class, Failure, Side};
+use crate::ports::{Adapter, PluginSet, RoutePlan, RouteQuestion};
+use crate::reply::Degraded;
+use crate::request::{Protocol, Request};
+use crate::route::{self, Fit, Need};
+use crate::settings::{Alias, AliasTarget};
+use crate::target::{Capabilities, TargetId};
+use crate::targets::TargetState;
+
+/// One target, ready to be tried.
+pub(super) struct Candidate {
+    pub(super) target: TargetId,
+    pub(super) adapter: Arc<dyn Adapter>,
+    pub(super) capabilities: Arc<Capabilities>,
+    pub(super) state: Arc<TargetState>,
+    pub(super) degraded: Degraded,
+}
+
+/// What became of an alias' targets before the walk.
+pub(super) struct Candidates {
+    /// To be tried in this order.
+    pub(super) tried: Vec<Candidate>,
+    /// Not to be tried: the adapter is missing or could not speak about the model.
+    pub(super) broken: Vec<(TargetId, Failure)>,
+    /// What the first of those that do not fit lacks.
+    pub(super) unfit: Option<Need>,
+}
+
+/// The alias' targets in the policy's order where there is one, else in the operator's. Targets that lack what the
+/// request needs are left out, those that may be too small come last.
+pub(super) async fn in_order(
+    engine: &Engine,
+    plugins: &PluginSet,
+    request: &Request,
+    alias: &Alias,
+) -> Candidates {
+    let plan = plan(engine, plugins, request, alias).await;
+    let mut known: Vec<Option<Candidate>> = Vec::with_capacity(alias.targets.len());
+    let mut broken = Vec::new();
+    for (index, wish) in alias.targets.iter().enumerate() {
+        let candidate = candidate(engine, plugins, request, wish, index == 0).await;
+        known.push(candidate.map_err(|failure| broken.push((wish.id.clone(), failure))).ok());
+    }
+    let mut order = route::order(&alias.targets, &plan);
+    order.retain(|index| known.get(*index).is_some_and(Option::is_some));
+    let fit = |index: usize| match known.get(index) {
+        Some(Some(candidate)) => {
+            route::fit(&candidate.capabilities, candidate.state.learned_context_window(), &request.facts)
+        }
+        _ => Fit::Tight,
+    };
+    let (order, unfit) = match route::arrange(order, fit) {
+        Ok(order) => (order, None),
+        Err(need) => (Vec::new(), Some(need)),
+    };
+    let tried = order.into_iter().filter_map(|index| known.get_mut(index)?.take()).collect();
+    Candidates { tried, broken, unfit }
+}
+
+async fn candidate(
+    engine: &Engine,
+    plugins: &PluginSet,
+    request: &Request,
+    wish: &AliasTarget,
+    primary: bool,
+) -> Result<Candidate, Failure> {
+    let Some(adapter) = plugins.adapters.get(&wish.id.provider) else {
+        let failure = Failure::new(Class::PluginFault, "the provider's adapter is not loaded");
+        return Err(failure.on(Side::Plugin));
+    };
+    if request.protocol == Protocol::Embeddings && !adapter.accepts(Protocol::Embeddings) {
+        return Err(Failure::new(Class::UnsupportedParameter, "the provider offers no embeddings"));
+    }
+    let capabilities = adapter.model(&wish.id.model).await;
+    let capabilities = capabilities.map_err(|fault| plugin_failure(engine, request, &wish.id, fault))?;
+    if request.facts.stream && !capabilities.streams {
+        let failure = Failure::new(Class::UnsupportedParameter, "the model does not stream");
+        return Err(Failure { param: Some("stream".to_owned()), ..failure });
+    }
+    Ok(Candidate {
+        target: wish.id.clone(),
+        adapter: Arc::clone(adapter),
+        capabilities: match &wish.overrides {
+            Some(overrides) => Arc::new(overrides.apply(&capabilities)),
+            None => capabilities,
+        },
+        state: engine.targets.get(&wish.id),
+        degraded: if primary { Degraded::None } else { Degraded::Fallback },
+    })
+}
+
+/// Asks the alias' policy component. It has little time; on any fault the configured order stands.
+async fn plan(engine: &Engine, plugins: &PluginSet, request: &Request, alias: &Alias) -> RoutePlan {
+    /// Wall-clock guard around the call; the plugin host's own limit on CPU time is 2 ms.
+    const PATIENCE: Duration = Duration::from_millis(20);
+    let Some(choice) = &alias.policy else { return RoutePlan::default() };
+    let Some(policy) = plugins.policies.get(&choice.plugin) else { return RoutePlan::default() };
+    let question = RouteQuestion {
+        id: request.id,
+        alias: Arc::clone(&alias.name),
+        tenant: Arc::clone(&request.tenant),
+        affinity: None,
+        streaming: request.facts.stream,
+        input_tokens_estimate: request.facts.input_tokens_estimate,
+        has_tools: request.facts.has_tools,
+        has_images: request.facts.has_images,
+        now_ms: engine
+            .clock
+            .wall()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+        random: engine.random.next_u64(),
+        ordinal: request.id.0,
+    };
+    let stats: Vec<_> =
+        alias.targets.iter().map(|wish| engine.targets.get(&wish.id).candidate(wish.weight, None)).collect();
+    match timeout(PATIENCE, policy.route(&question, &stats, &choice.config)).await {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(_)) | Err(_) => RoutePlan::default(),
+    }
+}

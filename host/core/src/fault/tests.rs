@@ -1,0 +1,241 @@
+//! Faults through their public doors: armed, asked by the cascade, gone by themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ArmError, FaultMatch, FaultOrder, MAX_ARMED};
+use crate::cascade::answer;
+use crate::class::Class;
+use crate::event::WireEvent;
+use crate::ports::{
+    Call, ConfigProblem, FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict,
+    PluginFault, PluginRef, PluginSet, Transform,
+};
+use crate::reply::Reply;
+use crate::request::Protocol;
+use crate::testing::{self, World, alias, request};
+
+/// Kinds named after what they do.
+#[derive(Debug)]
+struct Injector {
+    plugin: PluginRef,
+    kinds: Vec<FaultKind>,
+}
+
+fn plugins() -> PluginSet {
+    let kind = |name: &str| FaultKind {
+        name: name.to_owned(),
+        description: String::new(),
+        config_schema: "{}".to_owned(),
+    };
+    let kinds = ["slow", "limit", "refuse", "hang", "cut", "broken", "picky"].map(kind).into();
+    let injector = Injector { plugin: PluginRef { id: Arc::from("test"), generation: 1 }, kinds };
+    let mut plugins = PluginSet::default();
+    plugins.faults.insert(Arc::from("test"), Arc::new(injector));
+    plugins
+}
+
+impl FaultInjector for Injector {
+    fn plugin(&self) -> &PluginRef {
+        &self.plugin
+    }
+    fn kinds(&self) -> &[FaultKind] {
+        &self.kinds
+    }
+    fn check<'a>(
+        &'a self,
+        kind: &'a str,
+        _config: &'a str,
+    ) -> Call<'a, Result<Vec<ConfigProblem>, PluginFault>> {
+        let problem = ConfigProblem { path: "/x".to_owned(), message: "is missing".to_owned(), fix: None };
+        let problems = if kind == "picky" { vec![problem] } else { Vec::new() };
+        Box::pin(async move { Ok(problems) })
+    }
+    fn decide<'a>(
+        &'a self,
+        kind: &'a str,
+        _attempt: &'a FaultAttempt,
+        _config: &'a str,
+    ) -> Call<'a, Result<FaultVerdict, PluginFault>> {
+        let (seconds, action) = match kind {
+            "slow" => (3, FaultAction::Pass),
+            "limit" => {
+                (0, FaultAction::Fail { class: Class::RateLimited, retry_after: Some("30".to_owned()) })
+            }
+            "refuse" => (0, FaultAction::RefuseConnection),
+            "hang" => (0, FaultAction::Hang),
+            "cut" => (0, FaultAction::Rewrite),
+            _ => {
+                let fault = PluginFault { code: "P030", message: "trap".to_owned(), busy: false };
+                return Box::pin(async { Err(fault) });
+            }
+        };
+        Box::pin(async move { Ok(FaultVerdict { delay: Duration::from_secs(seconds), action }) })
+    }
+    fn transform<'a>(
+        &'a self,
+        _kind: &'a str,
+        _attempt: &'a FaultAttempt,
+        _config: &'a str,
+    ) -> Call<'a, Result<Box<dyn Transform>, PluginFault>> {
+        Box::pin(async {
+            let cut: Box<dyn Transform> = Box::new(CutAfterFirst);
+            Ok(cut)
+        })
+    }
+}
+
+struct CutAfterFirst;
+
+impl Transform for CutAfterFirst {
+    fn piece(&mut self, frames: Vec<WireEvent>) -> Call<'_, Result<Vec<FaultStep>, PluginFault>> {
+        let first = frames.into_iter().next().map(FaultStep::Send);
+        Box::pin(async move { Ok(first.into_iter().chain([FaultStep::Cut]).collect()) })
+    }
+    fn finish(&mut self) -> Call<'_, Result<Vec<FaultStep>, PluginFault>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+fn order(kind: &str, matching: FaultMatch) -> FaultOrder {
+    FaultOrder {
+        kind: kind.to_owned(),
+        matching,
+        config: "{}".to_owned(),
+        ttl: Duration::from_secs(60),
+        seed: 1,
+    }
+}
+
+fn only(provider: &str) -> FaultMatch {
+    FaultMatch { provider: Some(provider.to_owned()), ..FaultMatch::default() }
+}
+
+/// A world whose faults are armed with `kind` on provider `a`; who answered, how often each was really called.
+async fn asked_with(kind: &str, stream: bool) -> (Option<String>, Vec<String>, Duration) {
+    let mut world = World::new(&["a", "b"]);
+    let adapters = world.engine.plugins.current().adapters.clone();
+    world.use_plugins(PluginSet { adapters, ..plugins() });
+    let current = world.engine.plugins.current();
+    world.engine.chaos.arm(&current, order(kind, only("a"))).await.unwrap();
+    if stream {
+        let steps = vec![testing::text("x"), testing::text("y"), testing::finish(), testing::done()];
+        world.script("a", [testing::Script::Stream(steps.clone())]);
+        world.script("b", [testing::Script::Stream(steps)]);
+    }
+    let began = tokio::time::Instant::now();
+    let reply = answer(&world.engine, &request(Protocol::Chat, stream), &alias(&["a", "b"])).await;
+    let trail = match reply {
+        Reply::Plain { trail, .. } | Reply::Failed { trail, .. } | Reply::Stream { trail, .. } => trail,
+    };
+    (trail.target.map(|target| target.provider.to_string()), world.calls(), began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_action_reaches_the_cascade_as_the_outage_it_stands_for() {
+    // (kind, who answers, calls that really went out)
+    let table: &[(&str, &str, &[&str])] = &[
+        ("slow", "a", &["a"]),
+        ("limit", "b", &["b"]),
+        ("refuse", "b", &["b"]),
+        ("hang", "b", &["b"]),
+        ("broken", "a", &["a"]),
+    ];
+    for (kind, who, calls) in table {
+        let (answered, called, _) = asked_with(kind, false).await;
+        assert_eq!(answered.as_deref(), Some(*who), "{kind}");
+        assert_eq!(called, *calls, "{kind}");
+    }
+    let (_, _, took) = asked_with("slow", false).await;
+    assert_eq!(took, Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewritten_stream_is_cut_where_the_component_says() {
+    let (answered, called, _) = asked_with("cut", true).await;
+    assert_eq!(
+        (answered.as_deref(), called),
+        (Some("a"), vec!["a".to_owned()]),
+        "content came, then the cut"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_match_narrowly_and_end_by_themselves() {
+    let mut world = World::new(&["a", "b"]);
+    let adapters = world.engine.plugins.current().adapters.clone();
+    world.use_plugins(PluginSet { adapters, ..plugins() });
+    let current = world.engine.plugins.current();
+    let chaos = &world.engine.chaos;
+    for matching in [
+        only("b"),
+        FaultMatch { model: Some("other".into()), ..FaultMatch::default() },
+        FaultMatch { alias: Some("other".into()), ..FaultMatch::default() },
+        FaultMatch { tenant: Some("other".into()), ..FaultMatch::default() },
+        FaultMatch { stream: Some(true), ..FaultMatch::default() },
+        FaultMatch { percent: Some(0.0), ..FaultMatch::default() },
+    ] {
+        chaos.arm(&current, order("refuse", matching)).await.unwrap();
+    }
+    answer(&world.engine, &request(Protocol::Chat, false), &alias(&["a"])).await;
+    assert_eq!(world.calls(), ["a"], "nothing matched");
+
+    chaos.arm(&current, order("refuse", only("a"))).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    answer(&world.engine, &request(Protocol::Chat, false), &alias(&["a"])).await;
+    assert_eq!(world.calls(), ["a", "a"], "all have ended");
+    assert!(chaos.list().is_empty());
+    assert!(!chaos.is_armed(), "the last request has cleared the switch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_is_kept_and_replays() {
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        let mut world = World::new(&["a", "b"]);
+        let adapters = world.engine.plugins.current().adapters.clone();
+        world.use_plugins(PluginSet { adapters, ..plugins() });
+        let current = world.engine.plugins.current();
+        let matching = FaultMatch { percent: Some(30.0), ..only("a") };
+        world.engine.chaos.arm(&current, order("slow", matching)).await.unwrap();
+        let mut hits = Vec::new();
+        for _ in 0..1000 {
+            let began = tokio::time::Instant::now();
+            answer(&world.engine, &request(Protocol::Chat, false), &alias(&["a"])).await;
+            hits.push(!began.elapsed().is_zero());
+            // Within the fault's life.
+            if world.engine.chaos.list().is_empty() {
+                world
+                    .engine
+                    .chaos
+                    .arm(&current, order("slow", FaultMatch { percent: Some(30.0), ..only("a") }))
+                    .await
+                    .unwrap();
+            }
+        }
+        counts.push(hits);
+    }
+    let hit = counts[0].iter().filter(|hit| **hit).count();
+    assert!((240..=360).contains(&hit), "{hit} of 1000 at 30 %");
+    assert_eq!(counts[0], counts[1], "the same seed decides the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_are_checked() {
+    let world = World::new(&["a"]);
+    let (chaos, plugins) = (&world.engine.chaos, plugins());
+    let unknown = chaos.arm(&plugins, order("outrage", FaultMatch::default())).await.unwrap_err();
+    assert!(unknown.to_string().contains("known kinds: slow, limit"), "{unknown}");
+    let picky = chaos.arm(&plugins, order("picky", FaultMatch::default())).await.unwrap_err();
+    assert!(matches!(&picky, ArmError::Config { path, .. } if path == "/x"), "{picky}");
+    let too_much = FaultMatch { percent: Some(101.0), ..FaultMatch::default() };
+    assert!(matches!(chaos.arm(&plugins, order("hang", too_much)).await, Err(ArmError::Range { .. })));
+    let for_ever = FaultOrder { ttl: Duration::from_secs(3601), ..order("hang", FaultMatch::default()) };
+    assert!(matches!(chaos.arm(&plugins, for_ever).await, Err(ArmError::Range { .. })));
+    for _ in 0..MAX_ARMED {
+        chaos.arm(&plugins, order("hang", FaultMatch::default())).await.unwrap();
+    }
+    assert_eq!(chaos.arm(&plugins, order("hang", FaultMatch::default())).await, Err(ArmError::Full));
+    assert_eq!(chaos.disarm_all(), MAX_ARMED);
+    assert!(!chaos.is_armed());
+}
