@@ -1,0 +1,117 @@
+//! A gateway in this process, on free ports.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use seawall::config::{Config, Environment, Source};
+use seawall::server::{self, Running, StartOptions};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// A running gateway and a client for it.
+#[derive(Debug)]
+pub struct Stage {
+    running: Running,
+    client: reqwest::Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    /// Starts a gateway from a configuration; the plugin folder is a throw-away one unless it names its own.
+    ///
+    /// # Panics
+    /// When the configuration is wrong or the gateway does not start.
+    pub async fn start(config: &str) -> Self {
+        install_tls();
+        let folder = tempfile::tempdir().expect("a folder");
+        // Shared by all stages, so that each component is compiled once and not once a test.
+        let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/stage-state");
+        let plugins = folder.path().join("plugins.d");
+        std::fs::create_dir_all(&plugins).expect("a folder");
+        let mut text = config.to_owned();
+        if !text.contains("[state]") {
+            text.push_str(&format!("\n[state]\ndir = {state:?}\n"));
+        }
+        if !text.contains("[plugins]") {
+            text.push_str(&format!("\n[plugins]\ndir = {plugins:?}\n"));
+        }
+        let source = Source::new("stage.toml", text);
+        let config = Config::parse(source, folder.path(), &Environment::Process)
+            .unwrap_or_else(|errors| panic!("{}", errors.render_plain()));
+        let running = server::start(config, StartOptions::default()).await.expect("the gateway starts");
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { running, client, _folder: folder }
+    }
+
+    /// The gateway itself.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Base URL of the data port.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.running.data_addr)
+    }
+
+    /// Base URL of the admin port.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.running.admin_addr)
+    }
+
+    /// Posts JSON to the data port; status and body.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        let (status, _, body) = self.post_for_headers(path, body).await;
+        (status, body)
+    }
+
+    /// As [`Self::post`], with the headers.
+    pub async fn post_for_headers(&self, path: &str, body: &Value) -> (u16, http::HeaderMap, String) {
+        let call =
+            self.client.post(format!("{}{path}", self.url())).header("content-type", "application/json");
+        let reply = call.body(body.to_string()).send().await.expect("an answer");
+        let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
+        (status, headers, reply.text().await.expect("a body"))
+    }
+
+    /// Calls the admin port with its token.
+    pub async fn admin(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let call = self.client.request(method, format!("{}{path}", self.admin_url()));
+        let call = call.bearer_auth(self.running.admin_token.secret.expose_secret());
+        let call = match body {
+            Some(body) => call.header("content-type", "application/json").body(body.to_string()),
+            None => call,
+        };
+        let reply = call.send().await.expect("an answer");
+        let status = reply.status().as_u16();
+        let text = reply.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Lets a provider start afresh, as a change of its configuration would: refused credentials and used-up quotas of a
+    /// recording must not hide the next one.
+    pub async fn forget_failures(&self, provider: &str) {
+        self.running.gateway.engine().targets.provider_changed(&provider.into());
+    }
+}
+
+/// One runtime for all tests of a binary.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    runtime().block_on(work)
+}
+
+/// Runs something beside the test.
+pub fn background(work: impl Future<Output = ()> + Send + 'static) {
+    runtime().spawn(work);
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"))
+}
+
+fn install_tls() {
+    // Already installed is as good.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+}
