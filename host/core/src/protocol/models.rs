@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
 
+use crate::request::Protocol;
+
 /// One name that clients may use as `model`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelEntry<'a> {
@@ -28,6 +30,14 @@ impl ModelListForm {
     /// The form that a request's headers ask for.
     pub fn of(headers: &HeaderMap) -> Self {
         if headers.contains_key("anthropic-version") { Self::Anthropic } else { Self::OpenAi }
+    }
+
+    /// The protocol that errors for such a client are written in.
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::OpenAi => Protocol::Chat,
+            Self::Anthropic => Protocol::Messages,
+        }
     }
 }
 
