@@ -22,6 +22,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
+use hyper_util::service::TowerToHyperService;
 use seawall_core::fault::Chaos;
 use seawall_core::ports::PluginSource;
 use seawall_core::targets::Targets;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 pub use self::json::AdminError;
 pub use self::plugins::PluginControl;
 use crate::config::Config;
+use crate::ingress::Routes;
 use crate::shutdown::PhaseWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -93,7 +95,7 @@ fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 7] {
 
 impl Admin {
     /// All routes behind their guards.
-    pub fn router(self) -> Router {
+    pub fn routes(self) -> Routes {
         let shared = Arc::new(self);
         let mut health = Router::new();
         let mut guarded = Router::new();
@@ -107,9 +109,10 @@ impl Admin {
             .fallback(json::no_route)
             .method_not_allowed_fallback(json::no_method)
             .layer(from_fn_with_state(Arc::clone(&shared), guard::token));
-        health
+        let router = health
             .merge(guarded)
             .layer(from_fn_with_state(Arc::clone(&shared), guard::neighbourhood))
-            .with_state(shared)
+            .with_state(shared);
+        TowerToHyperService::new(router)
     }
 }

@@ -25,6 +25,7 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::{Method, Uri};
+use hyper_util::service::TowerToHyperService;
 use seawall_core::random::Random;
 use seawall_core::reply::{ClientError, Reply};
 use seawall_core::request::{Protocol, Request, RequestId};
@@ -48,6 +49,9 @@ impl Handler for Gateway {
         Box::pin(async move { Gateway::handle(&self, request).await })
     }
 }
+
+/// Routes as a listener serves them.
+pub type Routes = TowerToHyperService<Router>;
 
 /// The data port.
 pub struct Ingress {
@@ -73,8 +77,8 @@ impl Ingress {
     }
 
     /// All routes.
-    pub fn router(self: Arc<Self>) -> Router {
-        Router::new()
+    pub fn routes(self: Arc<Self>) -> Routes {
+        let router = Router::new()
             .route("/v1/chat/completions", protocol_route(Protocol::Chat))
             .route("/v1/embeddings", protocol_route(Protocol::Embeddings))
             .route("/v1/messages", protocol_route(Protocol::Messages))
@@ -83,7 +87,8 @@ impl Ingress {
             .route("/health", get(health))
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
-            .with_state(self)
+            .with_state(self);
+        TowerToHyperService::new(router)
     }
 
     fn next_id(&self) -> RequestId {

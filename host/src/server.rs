@@ -185,8 +185,8 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     };
     let ingress = Ingress::new(gateway.clone(), config, shutdown.watch());
     let term = |until| Term { watch: shutdown.watch(), until };
-    data.serve(ingress.router(), &clients, term(Phase::Draining), options.max_connections);
-    admin.serve(desk.router(), &operators, term(Phase::Ended), MAX_ADMIN_CONNECTIONS);
+    data.serve(ingress.routes(), &clients, term(Phase::Draining), options.max_connections);
+    admin.serve(desk.routes(), &operators, term(Phase::Ended), MAX_ADMIN_CONNECTIONS);
     tracing::info!(data = %data_addr, admin = %admin_addr, started_in_ms = started.elapsed().as_millis(), "serving");
     Ok(Running {
         data_addr,

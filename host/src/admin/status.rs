@@ -32,6 +32,8 @@ struct Status {
     version: &'static str,
     uptime_s: u64,
     phase: &'static str,
+    /// The first one serves as long as the process does.
+    config_generation: u64,
     #[serde(flatten)]
     readiness: Readiness,
     faults_armed: usize,
@@ -51,6 +53,7 @@ pub(super) async fn status(State(admin): State<Shared>) -> Response {
             Phase::Draining => "draining",
             Phase::Ended => "ended",
         },
+        config_generation: 1,
         readiness: admin.readiness(),
         faults_armed: admin.chaos.list().len(),
         connections_and_tasks: admin.tasks.live(),

@@ -2,13 +2,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use seawall_core::breaker::BreakerSettings;
 use seawall_core::fault::Chaos;
 use seawall_core::ports::{PluginSet, PluginSource, Silence, TokioClock};
@@ -18,8 +16,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::json::AdminError;
-use super::{Admin, Door, PluginControl, routes};
+use super::{Admin, Door, PluginControl, routes as table};
 use crate::config::{Config, Environment, Source};
+use crate::ingress::Routes;
 use crate::shutdown::{Phase, Shutdown};
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -51,7 +50,7 @@ impl PluginControl for NoPlugins {
     }
 }
 
-fn desk() -> (Router, Shutdown) {
+fn desk() -> (Routes, Shutdown) {
     let config = Config::parse(Source::new("t", CONFIG), Path::new(""), &Environment::fixed([])).unwrap();
     let shutdown = Shutdown::new();
     let (clock, silence) = (Arc::new(TokioClock), Arc::new(Silence));
@@ -69,10 +68,10 @@ fn desk() -> (Router, Shutdown) {
         phase: shutdown.watch(),
         started: Instant::now(),
     };
-    (admin.router(), shutdown)
+    (admin.routes(), shutdown)
 }
 
-async fn call(router: &Router, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+async fn call(routes: &Routes, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "127.0.0.1:8081");
@@ -81,7 +80,7 @@ async fn call(router: &Router, method: Method, path: &str, headers: &[(&str, &st
         request = request.header(*name, *value);
     }
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    TowerToHyperService::new(router.clone()).call(request).await.unwrap()
+    routes.call(request).await.unwrap()
 }
 
 async fn read(response: Response) -> Value {
@@ -93,14 +92,14 @@ const TOKEN: (&str, &str) = ("authorization", "Bearer secret-token");
 /// Every route of the table, by every method, with every wrong token: nothing opens but the two health answers.
 #[tokio::test]
 async fn nothing_opens_without_the_token() {
-    let (router, _shutdown) = desk();
+    let (routes, _shutdown) = desk();
     let unknown = [
         ("/", Door::Token),
         ("/admin", Door::Token),
         ("/admin/nothing", Door::Token),
         ("/metrics", Door::Token),
     ];
-    let known = routes().map(|(path, door, _)| (path, door));
+    let known = table().map(|(path, door, _)| (path, door));
     for (path, door) in known.into_iter().chain(unknown) {
         let path = path.replace("{id}", "1");
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS]
@@ -108,7 +107,7 @@ async fn nothing_opens_without_the_token() {
             let wrong =
                 ["", "Bearer ", "Bearer wrong", "Bearer secret-toke", "Basic secret-token", "secret-token"];
             for token in wrong {
-                let response = call(&router, method.clone(), &path, &[("authorization", token)], "").await;
+                let response = call(&routes, method.clone(), &path, &[("authorization", token)], "").await;
                 assert!(!response.headers().contains_key("access-control-allow-origin"));
                 let status = response.status();
                 match door {
@@ -122,22 +121,22 @@ async fn nothing_opens_without_the_token() {
 
 #[tokio::test]
 async fn the_token_opens_every_route() {
-    let (router, _shutdown) = desk();
+    let (routes, _shutdown) = desk();
     for path in ["/admin/status", "/admin/plugins", "/admin/chaos/faults"] {
-        assert_eq!(call(&router, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
+        assert_eq!(call(&routes, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
     }
-    let missing = call(&router, Method::GET, "/admin/nothing", &[TOKEN], "").await;
+    let missing = call(&routes, Method::GET, "/admin/nothing", &[TOKEN], "").await;
     assert_eq!(missing.status(), 404);
     assert!(read(missing).await.pointer("/error/fix").unwrap().as_str().unwrap().contains("/admin/status"));
 }
 
 #[tokio::test]
 async fn other_hosts_and_origins_are_refused_even_with_the_token() {
-    let (router, _shutdown) = desk();
+    let (routes, _shutdown) = desk();
     let check = async |headers: &[(&str, &str)], expect: u16| {
         let headers: Vec<_> = headers.iter().copied().chain([TOKEN]).collect();
         for path in ["/livez", "/admin/status", "/admin/nothing"] {
-            let status = call(&router, Method::GET, path, &headers, "").await.status().as_u16();
+            let status = call(&routes, Method::GET, path, &headers, "").await.status().as_u16();
             let expect = if expect == 200 && path.ends_with("nothing") { 404 } else { expect };
             assert_eq!(status, expect, "{path} {headers:?}");
         }
@@ -158,20 +157,20 @@ async fn other_hosts_and_origins_are_refused_even_with_the_token() {
 
 #[tokio::test]
 async fn readiness_gives_reasons_without_names() {
-    let (router, shutdown) = desk();
-    let response = call(&router, Method::GET, "/readyz", &[], "").await;
+    let (routes, shutdown) = desk();
+    let response = call(&routes, Method::GET, "/readyz", &[], "").await;
     assert_eq!(response.status(), 503);
     assert_eq!(read(response).await, json!({"ready": false, "reasons": ["no_adapter"]}));
     shutdown.advance(Phase::Leaving);
-    let reasons = read(call(&router, Method::GET, "/readyz", &[], "").await).await;
+    let reasons = read(call(&routes, Method::GET, "/readyz", &[], "").await).await;
     assert_eq!(reasons.pointer("/reasons/0"), Some(&"shutting_down".into()));
-    assert_eq!(call(&router, Method::GET, "/livez", &[], "").await.status(), 200);
+    assert_eq!(call(&routes, Method::GET, "/livez", &[], "").await.status(), 200);
 }
 
 #[tokio::test]
 async fn status_is_one_object() {
-    let (router, _shutdown) = desk();
-    let status = read(call(&router, Method::GET, "/admin/status", &[TOKEN], "").await).await;
+    let (routes, _shutdown) = desk();
+    let status = read(call(&routes, Method::GET, "/admin/status", &[TOKEN], "").await).await;
     for member in ["version", "uptime_s", "phase", "ready", "reasons", "faults_armed", "counters", "targets"]
     {
         assert!(status.get(member).is_some(), "{member} is missing in {status}");
@@ -180,9 +179,9 @@ async fn status_is_one_object() {
 
 #[tokio::test]
 async fn orders_of_faults_are_checked() {
-    let (router, _shutdown) = desk();
+    let (routes, _shutdown) = desk();
     let check = async |order: &str, status: u16, code: &str| {
-        let response = call(&router, Method::POST, "/admin/chaos/faults", &[TOKEN], order).await;
+        let response = call(&routes, Method::POST, "/admin/chaos/faults", &[TOKEN], order).await;
         let got = response.status();
         let body = read(response).await;
         assert_eq!(
@@ -199,16 +198,16 @@ async fn orders_of_faults_are_checked() {
     check(r#"{"kind":"outage","match":{"percent":101}}"#, 422, "out_of_range").await;
     check(r#"{"kind":"outage","ttl":"30s"}"#, 404, "unknown_kind").await;
     check(&" ".repeat(70_000), 400, "bad_order").await;
-    let gone = call(&router, Method::DELETE, "/admin/chaos/faults/7", &[TOKEN], "").await;
+    let gone = call(&routes, Method::DELETE, "/admin/chaos/faults/7", &[TOKEN], "").await;
     assert_eq!(gone.status(), 404);
-    let all = call(&router, Method::DELETE, "/admin/chaos/faults", &[TOKEN], "").await;
+    let all = call(&routes, Method::DELETE, "/admin/chaos/faults", &[TOKEN], "").await;
     assert_eq!(read(all).await, json!({"disarmed": 0}));
 }
 
 #[tokio::test]
 async fn plugin_errors_carry_their_words() {
-    let (router, _shutdown) = desk();
-    let response = call(&router, Method::POST, "/admin/plugins/ghost/rollback", &[TOKEN], "").await;
+    let (routes, _shutdown) = desk();
+    let response = call(&routes, Method::POST, "/admin/plugins/ghost/rollback", &[TOKEN], "").await;
     assert_eq!(response.status(), 404);
     assert_eq!(read(response).await.pointer("/error/message"), Some(&"no plugin `ghost`".into()));
     let plain = AdminError::new(StatusCode::CONFLICT, "x", "y").into_response();

@@ -13,6 +13,18 @@ use super::stream::StreamBody;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const X_SEAWALL_ATTEMPTS: HeaderName = HeaderName::from_static("x-seawall-attempts");
+const X_SEAWALL_CACHE: HeaderName = HeaderName::from_static("x-seawall-cache");
+const X_SEAWALL_DEGRADED: HeaderName = HeaderName::from_static("x-seawall-degraded");
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_SEAWALL_REQUEST_ID: HeaderName = HeaderName::from_static("x-seawall-request-id");
+const X_SEAWALL_TARGET: HeaderName = HeaderName::from_static("x-seawall-target");
+const X_SEAWALL_LOST: HeaderName = HeaderName::from_static("x-seawall-lost");
+
 /// JSON with a status.
 pub(super) fn json(status: u16, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
@@ -50,7 +62,7 @@ fn event_stream(body: StreamBody) -> Response {
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Reverse proxies in front of us would otherwise collect the events first.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }
 
@@ -60,11 +72,11 @@ fn error_response(protocol: Protocol, error: &ClientError, id: RequestId) -> Res
     if let Some(pause) = error.retry_after {
         let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
-        headers.insert(HeaderName::from_static("retry-after-ms"), HeaderValue::from(ms));
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(ms));
     }
     if let Some(again) = error.should_retry {
         let value = HeaderValue::from_static(if again { "true" } else { "false" });
-        headers.insert(HeaderName::from_static("x-should-retry"), value);
+        headers.insert(X_SHOULD_RETRY, value);
     }
     response
 }
@@ -73,16 +85,16 @@ fn with_trail(response: Response, protocol: Protocol, trail: &Trail) -> Response
     let mut response = with_ids(response, protocol, trail.id);
     let headers = response.headers_mut();
     if let Some(target) = &trail.target {
-        put(headers, "x-seawall-target", &target.to_string());
+        put(headers, X_SEAWALL_TARGET, &target.to_string());
     }
-    headers.insert(HeaderName::from_static("x-seawall-attempts"), HeaderValue::from(trail.attempts));
-    headers.insert(HeaderName::from_static("x-seawall-cache"), HeaderValue::from_static("none"));
+    headers.insert(X_SEAWALL_ATTEMPTS, HeaderValue::from(trail.attempts));
+    headers.insert(X_SEAWALL_CACHE, HeaderValue::from_static("none"));
     if trail.target.is_some() || trail.degraded != Degraded::None {
         let degraded = HeaderValue::from_static(trail.degraded.label());
-        headers.insert(HeaderName::from_static("x-seawall-degraded"), degraded);
+        headers.insert(X_SEAWALL_DEGRADED, degraded);
     }
     if !trail.lost.is_empty() {
-        put(headers, "x-seawall-lost", &trail.lost.join(", "));
+        put(headers, X_SEAWALL_LOST, &trail.lost.join(", "));
     }
     response
 }
@@ -92,17 +104,17 @@ fn with_ids(mut response: Response, protocol: Protocol, id: RequestId) -> Respon
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         let headers = response.headers_mut();
         if protocol == Protocol::Messages {
-            headers.insert(HeaderName::from_static("request-id"), id.clone());
+            headers.insert(REQUEST_ID, id.clone());
         }
-        headers.insert(HeaderName::from_static("x-request-id"), id.clone());
-        headers.insert(HeaderName::from_static("x-seawall-request-id"), id);
+        headers.insert(X_REQUEST_ID, id.clone());
+        headers.insert(X_SEAWALL_REQUEST_ID, id);
     }
     response
 }
 
 /// A model may have a name that no header can carry; the header is then left out.
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(HeaderName::from_static(name), value);
+        headers.insert(name, value);
     }
 }

@@ -7,7 +7,6 @@ use axum::response::Response;
 use http::HeaderMap;
 use seawall_core::protocol::{ModelEntry, ModelListForm, models_list};
 use seawall_core::reply::ClientError;
-use seawall_core::request::Protocol;
 
 use super::{Ingress, answer};
 
@@ -53,9 +52,5 @@ fn alone(entry: &ModelEntry<'_>, form: ModelListForm) -> String {
 }
 
 fn refusal(ingress: &Ingress, headers: &HeaderMap, error: &ClientError) -> Response {
-    let protocol = match ModelListForm::of(headers) {
-        ModelListForm::Anthropic => Protocol::Messages,
-        ModelListForm::OpenAi => Protocol::Chat,
-    };
-    answer::refusal(protocol, ingress.next_id(), error)
+    answer::refusal(ModelListForm::of(headers).protocol(), ingress.next_id(), error)
 }

@@ -11,14 +11,13 @@ use futures_util::stream;
 use http::{HeaderMap, Request as HttpRequest};
 use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use seawall_core::reply::{ClientError, Degraded, Reply, Trail};
 use seawall_core::request::{Protocol, Request, RequestId};
 use seawall_core::target::TargetId;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Handler, Handling, Ingress};
+use super::{Handler, Handling, Ingress, Routes};
 use crate::config::{Config, Environment, Source};
 use crate::shutdown::{Phase, Shutdown};
 
@@ -58,7 +57,7 @@ impl Handler for Fake {
 }
 
 struct Gate {
-    router: axum::Router,
+    routes: Routes,
     handler: Arc<Fake>,
     shutdown: Shutdown,
 }
@@ -70,12 +69,12 @@ impl Gate {
         let handler = Arc::new(Fake { script: Box::new(script), seen: Mutex::default() });
         let shutdown = Shutdown::new();
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let router = Ingress::new(handler.clone(), config, shutdown.watch()).router();
-        Self { router, handler, shutdown }
+        let routes = Ingress::new(handler.clone(), config, shutdown.watch()).routes();
+        Self { routes, handler, shutdown }
     }
 
     async fn call(&self, request: HttpRequest<Body>) -> Response {
-        TowerToHyperService::new(self.router.clone()).call(request).await.unwrap()
+        self.routes.call(request).await.unwrap()
     }
 }
 

@@ -1,19 +1,21 @@
 //! Accepting connections and serving them: bounded in number, in the time a client may take over its headers, and in
 //! how long they outlive the end of accepting.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
+use crate::ingress::Routes;
 use crate::shutdown::{Phase, PhaseWatch};
 use crate::tasks::Tasks;
 
@@ -71,18 +73,18 @@ impl Listener {
     }
 
     /// Serves connections until its term ends; those under way then finish by themselves.
-    pub(super) fn serve(self, router: Router, tasks: &Tasks, term: Term, max_connections: usize) {
+    pub(super) fn serve(self, routes: Routes, tasks: &Tasks, term: Term, max_connections: usize) {
         let connections = tasks.clone();
         tasks.spawn(self.what, async move {
             let mut accepting = term.clone();
             tokio::select! {
                 () = accepting.over() => {}
-                () = self.accept(router, &connections, &term, max_connections) => {}
+                () = self.accept(routes, &connections, &term, max_connections) => {}
             }
         });
     }
 
-    async fn accept(&self, router: Router, tasks: &Tasks, term: &Term, max_connections: usize) {
+    async fn accept(&self, routes: Routes, tasks: &Tasks, term: &Term, max_connections: usize) {
         let places = Arc::new(Semaphore::new(max_connections));
         // A full house leaves new connections in the system's queue, where they cost nothing.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
@@ -96,7 +98,7 @@ impl Listener {
                     continue;
                 }
             };
-            let connection = serve_connection(socket, router.clone(), tasks.clone(), term.clone());
+            let connection = serve_connection(socket, routes.clone(), tasks.clone(), term.clone());
             tasks.spawn("connection", async move {
                 connection.await;
                 drop(place);
@@ -105,7 +107,7 @@ impl Listener {
     }
 }
 
-async fn serve_connection(socket: TcpStream, router: Router, tasks: Tasks, mut term: Term) {
+async fn serve_connection(socket: TcpStream, routes: Routes, tasks: Tasks, mut term: Term) {
     // Tokens are worth a packet each. A failure only costs latency.
     drop(socket.set_nodelay(true));
     let mut server = auto::Builder::new(tasks);
@@ -115,10 +117,23 @@ async fn serve_connection(socket: TcpStream, router: Router, tasks: Tasks, mut t
         .timer(TokioTimer::new())
         .keep_alive_interval(HTTP2_PING_EVERY)
         .keep_alive_timeout(HTTP2_PING_TIMEOUT);
-    let connection = server.serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+    let asked = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
+        routes.call(request)
+    });
+    let connection = server.serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);
+    // The server's own time limit begins when it knows the version: whoever stops within the first word would stay.
+    let silent = async {
+        sleep(HEADERS_WITHIN).await;
+        if asked.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = silent => return,
         () = term.over() => {
             connection.as_mut().graceful_shutdown();
             connection.await

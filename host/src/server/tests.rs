@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
+use futures_util::stream;
+use hyper_util::service::TowerToHyperService;
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -30,7 +33,7 @@ impl Desk {
         let listener = Listener::bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
         let (tasks, shutdown, addr) = (Tasks::new(), Shutdown::new(), listener.addr());
         let term = Term { watch: shutdown.watch(), until: Phase::Draining };
-        listener.serve(router, &tasks, term, max_connections);
+        listener.serve(TowerToHyperService::new(router), &tasks, term, max_connections);
         Self { addr, tasks, shutdown }
     }
 }
@@ -94,6 +97,7 @@ async fn connections_over_the_limit_wait() {
     assert!(read_until(&mut second, "hello").await.contains("hello"));
 }
 
+/// While the answer is awaited, and while it is streamed.
 #[tokio::test]
 async fn a_client_that_leaves_ends_its_request() {
     struct Tell(Option<oneshot::Sender<()>>);
@@ -102,19 +106,49 @@ async fn a_client_that_leaves_ends_its_request() {
             let _ = self.0.take().map(|tell| tell.send(()));
         }
     }
-    let (dropped, told) = oneshot::channel();
-    let guard = Arc::new(Mutex::new(Some(Tell(Some(dropped)))));
-    let route = get(move || async move {
-        let _tell = guard.lock().unwrap().take();
-        std::future::pending::<()>().await;
-    });
-    let desk = Desk::serving(Router::new().route("/", route), 10).await;
-    let socket = ask(desk.addr, "/").await;
-    while desk.tasks.live() < 2 {
-        tokio::task::yield_now().await;
+    let check = async |path: &str, first: &str| {
+        let (dropped, told) = oneshot::channel();
+        let guard = Arc::new(Mutex::new(Some(Tell(Some(dropped)))));
+        let other = Arc::clone(&guard);
+        let never = get(move || async move {
+            let _tell = guard.lock().unwrap().take();
+            std::future::pending::<()>().await;
+        });
+        let streams = get(move || async move {
+            let tell = other.lock().unwrap().take();
+            let pieces = stream::unfold((tell, true), |(tell, first)| async move {
+                if !first {
+                    std::future::pending::<()>().await;
+                }
+                Some((Ok::<_, std::io::Error>("piece"), (tell, false)))
+            });
+            Body::from_stream(pieces)
+        });
+        let desk = Desk::serving(Router::new().route("/never", never).route("/streams", streams), 10).await;
+        let mut socket = ask(desk.addr, path).await;
+        if first.is_empty() {
+            while desk.tasks.live() < 2 {
+                tokio::task::yield_now().await;
+            }
+        } else {
+            assert!(read_until(&mut socket, first).await.contains(first));
+        }
+        drop(socket);
+        assert!(timeout(SOON, told).await.expect("in time").is_ok(), "{path}");
+    };
+    check("/never", "").await;
+    check("/streams", "piece").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_is_closed() {
+    let desk = Desk::serving(Router::new().route("/", get(|| async { "hello" })), 10).await;
+    for opening in ["", "P", "PRI * HTTP/2.0", "GET / HTTP/1.1\r\nhos"] {
+        let mut socket = TcpStream::connect(desk.addr).await.unwrap();
+        socket.write_all(opening.as_bytes()).await.unwrap();
+        let read = timeout(Duration::from_secs(100), socket.read(&mut [0; 100])).await;
+        assert!(read.is_ok(), "{opening:?} is kept open");
     }
-    drop(socket);
-    assert!(timeout(SOON, told).await.expect("in time").is_ok());
 }
 
 #[tokio::test]
