@@ -1,3 +1,5 @@
+mod simulated;
+
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
