@@ -10,6 +10,7 @@
 
 mod access;
 mod environment;
+mod exposure;
 mod interpolate;
 mod names;
 mod plugins;
@@ -133,9 +134,9 @@ impl Config {
 
     /// Serves clients at another address than the configuration says, under the same rule for strangers.
     pub fn listen_at(&mut self, listen: SocketAddr) -> Result<(), ConfigErrors> {
-        let strangers = resolve::is_loopback(self.server.listen) && !resolve::is_loopback(listen);
+        let strangers = exposure::is_loopback(self.server.listen) && !exposure::is_loopback(listen);
         if strangers && matches!(self.access, Access::Open) {
-            return Err(ConfigErrors::new(self.source.clone(), vec![resolve::open_to_strangers(listen)]));
+            return Err(ConfigErrors::new(self.source.clone(), vec![exposure::open_to_strangers(listen)]));
         }
         self.server.listen = listen;
         Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use seawall_core::settings::{Alias, AliasTarget, PolicyChoice, Timeouts};
 use seawall_core::target::{ProviderName, TargetId};
 
+use super::exposure::{check_exposure, is_loopback};
 use super::names::nearest;
 use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawProvider, RawServer, RawTarget};
 use super::reader::{At, Context};
@@ -142,59 +143,6 @@ fn resolve_access(raw: &[RawClient], base: &Path, context: &Context<'_>) -> Acce
         clients.push(made);
     }
     if raw.is_empty() { Access::Open } else { Access::Keyed(clients) }
-}
-
-/// Whoever can reach a port can use it: beyond this machine that needs keys, or the operator's word.
-fn check_exposure(server: &RawServer, admin: &RawAdmin, clients: &[RawClient], context: &Context<'_>) {
-    let open = server.open.as_ref().filter(|open| open.value);
-    if let (Some(open), false) = (open, clients.is_empty()) {
-        let problem = Problem::new("contradiction", "`open = true` has no effect, clients need their keys");
-        context.report(problem.at(open.at.clone()).fix("remove it, or remove [[clients]]"));
-    }
-    if let Some(listen) = &server.listen
-        && !is_loopback(listen.value)
-        && clients.is_empty()
-        && open.is_none()
-    {
-        context.report(open_to_strangers(listen.value).at(listen.at.clone()));
-    }
-    if let Some(listen) = &admin.listen
-        && !is_loopback(listen.value)
-        && admin.token.is_none()
-    {
-        let problem = Problem::new(
-            "open-to-strangers",
-            format!(
-                "the admin address {} can be reached from elsewhere and has no token of yours",
-                listen.value
-            ),
-        );
-        context.report(
-            problem
-                .at(listen.at.clone())
-                .fix("add token = { env = \"SEAWALL_ADMIN_TOKEN\" }, or listen on 127.0.0.1"),
-        );
-    }
-    let data = server.listen.as_ref().map_or(default_server().listen, |found| found.value);
-    let ops = admin.listen.as_ref().map_or_else(default_admin_listen, |found| found.value);
-    if data == ops && data.port() != 0 {
-        let at = admin.listen.as_ref().or(server.listen.as_ref()).map(|found| found.at.clone());
-        let problem = Problem::new("same-address", format!("[server] and [admin] both listen on {data}"))
-            .fix("choose another port for one of them");
-        context.report(match at {
-            Some(at) => problem.at(at),
-            None => problem,
-        });
-    }
-}
-
-pub(super) fn open_to_strangers(listen: SocketAddr) -> Problem {
-    Problem::new("open-to-strangers", format!("anybody who reaches {listen} could spend your keys"))
-        .fix("add [[clients]] with keys, listen on 127.0.0.1, or say `open = true` in [server]")
-}
-
-pub(super) fn is_loopback(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
 }
 
 fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Option<Provider> {
