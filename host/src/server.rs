@@ -187,7 +187,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let term = |until| Term { watch: shutdown.watch(), until };
     data.serve(ingress.routes(), &clients, term(Phase::Draining), options.max_connections);
     admin.serve(desk.routes(), &operators, term(Phase::Ended), MAX_ADMIN_CONNECTIONS);
-    tracing::info!(data = %data_addr, admin = %admin_addr, started_in_ms = started.elapsed().as_millis(), "serving");
+    tracing::info!(data = %data_addr, admin = %admin_addr, started_in_ms = elapsed_ms(started), "serving");
     Ok(Running {
         data_addr,
         admin_addr,
@@ -246,4 +246,8 @@ fn transport(config: &Config) -> Result<Transport, StartError> {
 
 fn configured(config: &Config) -> Vec<TargetId> {
     config.aliases.values().flat_map(|alias| &alias.targets).map(|target| target.id.clone()).collect()
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
