@@ -92,10 +92,26 @@ impl Blobs {
     }
 }
 
-/// Base64 of either alphabet, and the JSON escapes that some encoders write for its `/`, `+` and `=`.
+/// Where the run that covers this place ends.
+fn run_end(json: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = json.get(at..).unwrap_or_default();
+        at += rest.iter().position(|b| !is_base64(*b)).unwrap_or(rest.len());
+        if !in_run(json, at) {
+            return at;
+        }
+        at += 1;
+    }
+}
+
+/// Of either alphabet.
+fn is_base64(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'-' | b'_')
+}
+
+/// Base64, and the JSON escapes that some encoders write for its `/`, `+` and `=`.
 fn in_run(json: &[u8], at: usize) -> bool {
     match json.get(at) {
-        Some(b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'-' | b'_') => true,
         Some(b'\\') => match json.get(at + 1) {
             Some(b'/') => true,
             Some(b'u') => json.get(at + 2..at + 6).is_some_and(|code| {
@@ -103,7 +119,8 @@ fn in_run(json: &[u8], at: usize) -> bool {
             }),
             _ => false,
         },
-        _ => false,
+        Some(byte) => is_base64(*byte),
+        None => false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A visitor's answers to everything that it did not expect.
 macro_rules! anything_else {
@@ -121,47 +122,15 @@ impl<'de> Deserialize<'de> for Count {
 pub(super) struct Presence(pub(super) bool);
 
 impl<'de> Deserialize<'de> for Presence {
+    /// Looks at the value as it is written: skipping is cheaper than reading, and answers are long.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PresenceVisitor;
-        impl<'de> Visitor<'de> for PresenceVisitor {
-            type Value = Presence;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_bool<E>(self, value: bool) -> Result<Presence, E> {
-                Ok(Presence(value))
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Presence, E> {
-                Ok(Presence(true))
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Presence, E> {
-                Ok(Presence(true))
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Presence, E> {
-                Ok(Presence(true))
-            }
-            fn visit_unit<E>(self) -> Result<Presence, E> {
-                Ok(Presence(false))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Presence, E> {
-                Ok(Presence(!text.is_empty()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Presence, A::Error> {
-                let mut any = false;
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    any = true;
-                }
-                Ok(Presence(any))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Presence, A::Error> {
-                let mut any = false;
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-                    any = true;
-                }
-                Ok(Presence(any))
-            }
-        }
-        deserializer.deserialize_any(PresenceVisitor)
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let is_empty = match raw.as_bytes() {
+            b"null" | b"false" | b"\"\"" => true,
+            [b'[' | b'{', inside @ .., b']' | b'}'] => inside.trim_ascii().is_empty(),
+            _ => false,
+        };
+        Ok(Self(!is_empty))
     }
 }
 

@@ -166,16 +166,14 @@ struct BlockType<'a> {
 fn has_images(body: &RequestBody) -> bool {
     let Some(messages) = body.member("messages") else { return false };
     let words: &[&str] = match body.protocol() {
-        Protocol::Chat => &["image_url", "input_image"],
-        Protocol::Messages => &["image"],
+        Protocol::Chat => &["\"image_url\"", "\"input_image\""],
+        Protocol::Messages => &["\"image\""],
         Protocol::Embeddings => return false,
     };
-    let is_image = |kind: &str| words.contains(&kind);
-    let mentions =
-        |word: &&str| memmem::find(messages.as_bytes(), format!("\"{word}\"").as_bytes()).is_some();
-    if !words.iter().any(mentions) {
+    if !words.iter().any(|word| memmem::find(messages.as_bytes(), word.as_bytes()).is_some()) {
         return false;
     }
+    let is_image = |kind: &str| words.iter().any(|word| word.trim_matches('"') == kind);
     let Ok(parsed) = serde_json::from_str::<Vec<MessageBlocks<'_>>>(messages) else { return true };
     // Images may also stand inside a tool's result.
     let inside = |raw: &RawValue| {

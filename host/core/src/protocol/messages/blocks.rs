@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::event::ToolDelta;
 use crate::frame::Nesting;
-use crate::protocol::json::push;
+use crate::protocol::json::{push, push_number, push_raw, push_str};
 
 /// What may wait behind an open block, in bytes.
 const MAX_WAITING: usize = 256 * 1024;
@@ -187,20 +187,19 @@ impl Block {
             frame(out, "content_block_start", &Start { kind: "content_block_start", index, content_block });
         }
         let pending = std::mem::take(&mut self.pending);
-        let delta = |delta| BlockDelta { kind: "content_block_delta", index, delta };
         if !pending.is_empty() {
-            let text = match &self.kind {
-                Kind::Text => Some(Delta::Text { text: &pending }),
-                Kind::Thinking { .. } => Some(Delta::Thinking { thinking: &pending }),
-                Kind::Tool { .. } => Some(Delta::InputJson { partial_json: &pending }),
-                Kind::Redacted => None,
-            };
-            text.into_iter().for_each(|text| frame(out, "content_block_delta", &delta(text)));
+            match &self.kind {
+                Kind::Text => delta(out, index, "text_delta\",\"text\":", &pending),
+                Kind::Thinking { .. } => delta(out, index, "thinking_delta\",\"thinking\":", &pending),
+                Kind::Tool { .. } => delta(out, index, "input_json_delta\",\"partial_json\":", &pending),
+                // Its start said it all.
+                Kind::Redacted => {}
+            }
         }
         if let Kind::Thinking { signature, .. } = &mut self.kind
             && let Some(signature) = signature.take()
         {
-            frame(out, "content_block_delta", &delta(Delta::Signature { signature: &signature }));
+            delta(out, index, "signature_delta\",\"signature\":", &signature);
         }
     }
 
@@ -227,6 +226,17 @@ pub(super) fn frame<T: Serialize>(out: &mut BytesMut, name: &str, data: &T) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// Appends one delta, by hand because most of every stream consists of these. `kind_and_member` is the rest of the
+/// delta between its type's opening quote and the text.
+fn delta(out: &mut BytesMut, index: u64, kind_and_member: &str, text: &str) {
+    push_raw(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+    push_number(out, index);
+    push_raw(out, ",\"delta\":{\"type\":\"");
+    push_raw(out, kind_and_member);
+    push_str(out, text);
+    push_raw(out, "}}\n\n");
+}
+
 #[derive(Serialize)]
 struct Start<'a> {
     #[serde(rename = "type")]
@@ -246,27 +256,6 @@ enum ContentBlock<'a> {
 
 #[derive(Serialize)]
 struct Empty {}
-
-#[derive(Serialize)]
-struct BlockDelta<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    index: u64,
-    delta: Delta<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type")]
-enum Delta<'a> {
-    #[serde(rename = "text_delta")]
-    Text { text: &'a str },
-    #[serde(rename = "thinking_delta")]
-    Thinking { thinking: &'a str },
-    #[serde(rename = "signature_delta")]
-    Signature { signature: &'a str },
-    #[serde(rename = "input_json_delta")]
-    InputJson { partial_json: &'a str },
-}
 
 #[derive(Serialize)]
 struct Stop {

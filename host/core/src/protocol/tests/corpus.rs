@@ -193,6 +193,31 @@ fn recorded_streams_read_the_same_however_they_are_cut() {
     }
 }
 
+/// Cut behind any event before its finish, a stream never comes out whole.
+#[test]
+fn recorded_streams_that_are_cut_stay_cut() {
+    let Some(recordings) = recordings() else { return };
+    let mut cuts = 0;
+    for recording in recordings.iter().filter(|recording| recording.stream && recording.status == 200) {
+        let (events, _) = decode_chunks(recording.protocol, std::slice::from_ref(&recording.body));
+        let finish =
+            events.iter().position(|event| matches!(event.what, Event::Finish(_))).unwrap_or(events.len());
+        for kept in 0..=finish {
+            for to in [Chat, Messages] {
+                let mut writer = Writer::new(to, context());
+                let mut out = BytesMut::new();
+                events.iter().take(kept).for_each(|event| writer.write(event, &mut out));
+                writer.finish(&mut out);
+                let (events, failed) = decode_chunks(to, &[out.freeze()]);
+                let ended = events.iter().any(|event| matches!(event.what, Event::Finish(_) | Event::Done));
+                assert!(failed && !ended, "{} cut after {kept} events for {to}", recording.id);
+                cuts += 1;
+            }
+        }
+    }
+    assert!(cuts > 1000, "{cuts}");
+}
+
 /// Through the other protocol's writer and reader: what both can say survives.
 #[test]
 fn recorded_streams_survive_translation() {
