@@ -1,5 +1,12 @@
 //! One target dead in every way a target can be dead, over real sockets: clients see answers only, and after three
 //! failures the dead one is left alone. What the upstreams were asked comes from the simulator's own log.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test fails loudly; serde_json's indexing gives null for what is missing"
+)]
 
 use std::time::{Duration, Instant};
 

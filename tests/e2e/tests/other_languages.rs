@@ -1,4 +1,11 @@
 //! Components written in other languages, in the same host.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test fails loudly; serde_json's indexing gives null for what is missing"
+)]
 
 use std::path::Path;
 

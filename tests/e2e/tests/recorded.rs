@@ -1,4 +1,11 @@
 //! Recorded traffic of real providers, played back to the gateway and read at its front.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test fails loudly; serde_json's indexing gives null for what is missing"
+)]
 
 use std::collections::HashMap;
 

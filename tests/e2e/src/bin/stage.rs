@@ -20,6 +20,8 @@ fn main() {
                 ));
             }
         }
+        // Made-up models can do what the operator says they can.
+        config.push_str("[providers.groq.models.demo]\njson_schema = true\n");
         config.push_str(
             "[models.chat]\ntargets = [\"openai/demo\", \"anthropic/demo\", \"gemini/demo\", \"groq/demo\"]\n",
         );
