@@ -32,8 +32,7 @@ impl Blobs {
         while at < json.len() {
             if in_run(json, at) {
                 let start = (0..at).rev().take_while(|&i| in_run(json, i)).last().unwrap_or(at);
-                let end =
-                    (at..json.len()).take_while(|&i| in_run(json, i)).last().map_or(at, |last| last + 1);
+                let end = run_end(json, at);
                 if end - start > MIN_PAYLOAD && is_payload(json, start, end) {
                     found.push(start..end);
                 }
