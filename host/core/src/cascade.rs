@@ -191,32 +191,37 @@ impl Walk<'_> {
 
     /// Calls one candidate, and once more where the class allows it.
     async fn try_candidate(&mut self, candidate: &Candidate, permit: Permit, last: bool) -> Turn {
-        let mut kind = AttemptKind::First;
-        let mut permit = Some(permit);
-        let mut onward = NextTarget::Yes;
+        let Ok(mut leave) = self.budget.attempt(AttemptKind::First) else {
+            return Turn::On(NextTarget::Yes);
+        };
+        let mut permit = permit;
+        let mut first = true;
         loop {
-            let Ok(leave) = self.budget.attempt(kind) else { return Turn::On(onward) };
-            let Some(held) = permit.take().or_else(|| self.admit(candidate, true)) else {
-                return Turn::On(onward);
-            };
             let began = self.engine.clock.now();
-            let number = self.ledger.attempt(&candidate.target, held.is_probe());
+            let number = self.ledger.attempt(&candidate.target, permit.is_probe());
             let ended = self.attempt(candidate, number, began, last).await;
             drop(leave);
-            let failure = match self.settle(candidate, held, ended, began) {
+            let failure = match self.settle(candidate, permit, ended, began) {
                 Ok(reply) => return Turn::Done(reply),
                 Err(failure) => failure,
             };
             let rule = failure.class.rule();
-            onward = rule.next_target;
             let left = self.deadline.saturating_duration_since(self.engine.clock.now());
             let pause = rule.same_target.pause(failure.retry_after, left, &self.engine.random);
             self.failures.push((candidate.target.clone(), failure));
-            match pause {
-                Some(pause) if kind == AttemptKind::First => sleep(pause).await,
-                _ => return Turn::On(onward),
-            }
-            kind = AttemptKind::Retry;
+            let Some(pause) = pause.filter(|_| std::mem::take(&mut first)) else {
+                return Turn::On(rule.next_target);
+            };
+            // Asked before the pause: nobody waits for a retry that will not be made.
+            let Ok(granted) = self.budget.attempt(AttemptKind::Retry) else {
+                return Turn::On(rule.next_target);
+            };
+            leave = granted;
+            sleep(pause).await;
+            let Some(admitted) = self.admit(candidate, true) else {
+                return Turn::On(rule.next_target);
+            };
+            permit = admitted;
         }
     }
 

@@ -120,6 +120,18 @@ async fn a_failing_first_target_is_replaced_before_the_client_notices() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_retry_that_the_budget_does_not_grant() {
+    // Four candidates and four attempts: none is left for asking the first one again.
+    let names = ["a", "b", "c", "d"];
+    let world = World::new(&names);
+    world.script("a", [error(503, "")]);
+    let began = Instant::now();
+    assert_eq!(ask(&world, &names, Protocol::Chat, false).await, hello("b"));
+    assert_eq!(world.calls(), ["a", "b"]);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_fails_before_content_is_replaced() {
     let late = || Step::Wait(Duration::from_secs(11));
     let table: Vec<Vec<Step>> = vec![
