@@ -39,6 +39,12 @@ fn finish_word(reason: FinishReason) -> &'static str {
     }
 }
 
+/// Whether provider state is a signature of this protocol's own provider, which are base64. Adapters of others mark
+/// theirs, and sent to the wrong provider it would fail the whole request.
+fn is_signature(state: &str) -> bool {
+    !state.is_empty() && state.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-_".contains(&b))
+}
+
 /// `usage` as the protocol counts: input without what the cache gave or took.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

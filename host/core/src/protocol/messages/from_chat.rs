@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{WrittenUsage, finish_word};
+use super::{WrittenUsage, finish_word, is_signature};
 use crate::event::{FinishReason, Usage};
 use crate::protocol::chat;
 use crate::protocol::chat::wire::{Function, Message};
@@ -100,7 +100,8 @@ fn blocks_of<'a>(message: &'a Message<'a>, id: &str, is_cut: bool) -> Result<Vec
     text.push_str(message.refusal.or_empty());
 
     let mut blocks = Vec::new();
-    match (thinking.is_empty(), message.reasoning_opaque.some()) {
+    let signature = message.reasoning_opaque.some().filter(|state| is_signature(state));
+    match (thinking.is_empty(), signature) {
         (false, signature) => {
             blocks.push(Block::Thinking { thinking, signature: signature.unwrap_or_default() });
         }

@@ -1,14 +1,15 @@
 //! Thinking that no provider has signed.
 //!
 //! A chat answer's reasoning is shown to a client of this protocol as a thinking block with an empty signature. Clients
-//! send such blocks back with the next turn, and the protocol's own provider refuses a request that holds one. So they
-//! are taken out at the door; everything else keeps its bytes.
+//! send such blocks back with the next turn, and the protocol's own provider refuses a request that holds one, or one
+//! with another provider's state. So they are taken out at the door; everything else keeps its bytes.
 
 use bytes::Bytes;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::is_signature;
 use crate::body::{RequestBody, patch};
 use crate::protocol::loose::Text;
 
@@ -50,8 +51,9 @@ fn clean(message: &str) -> Option<String> {
     let content = serde_json::from_str::<Message<'_>>(message).ok()?.content?;
     let blocks: Vec<&RawValue> = serde_json::from_str(content.get()).ok()?;
     let is_unsigned = |block: &&&RawValue| {
-        serde_json::from_str::<Block<'_>>(block.get())
-            .is_ok_and(|block| block.kind.or_empty() == "thinking" && block.signature.some().is_none())
+        serde_json::from_str::<Block<'_>>(block.get()).is_ok_and(|block| {
+            block.kind.or_empty() == "thinking" && !is_signature(block.signature.or_empty())
+        })
     };
     let kept: Vec<&str> =
         blocks.iter().filter(|block| !is_unsigned(block)).map(|block| block.get()).collect();

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use serde::Serialize;
 
 use super::blocks::{Blocks, TooMuchInterleaved, frame};
-use super::{WrittenUsage, finish_word};
+use super::{WrittenUsage, finish_word, is_signature};
 use crate::event::{Event, Finish, FinishReason, StreamEvent, Usage};
 use crate::protocol::writer::WriterContext;
 use crate::reply::ClientError;
@@ -35,8 +35,12 @@ impl Writer {
         }
         let added = match &event.what {
             Event::Text(text) if !text.is_empty() => self.blocks.text(text),
-            Event::Reasoning { text, opaque } if event.what.is_content() => {
-                self.blocks.thinking(text, opaque.as_deref())
+            Event::Reasoning { text, opaque } => {
+                let signature = opaque.as_deref().filter(|state| is_signature(state));
+                if text.is_empty() && signature.is_none() {
+                    return Ok(());
+                }
+                self.blocks.thinking(text, signature)
             }
             Event::ToolCall(delta) => self.blocks.tool(delta),
             Event::Finish(finish) => {

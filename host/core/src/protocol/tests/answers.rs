@@ -136,6 +136,13 @@ fn content_of_every_kind() {
         "end_turn",
     );
     check(
+        json!({"content": null, "reasoning_content": "r", "reasoning_opaque": "other:s;"}),
+        "stop",
+        json!([{"type": "thinking", "thinking": "r", "signature": ""}]),
+        "end_turn",
+    );
+    check(json!({"content": null, "reasoning_opaque": "other:s;"}), "stop", json!([]), "end_turn");
+    check(
         json!({"content": "x", "reasoning_content": "r", "reasoning_opaque": "s"}),
         "length",
         json!([

@@ -138,6 +138,12 @@ fn unsigned_thinking_is_taken_out_at_the_door() {
         &format!(r#"[{user},{{"role":"assistant","content":[{{"type":"thinking","thinking":"a"}}]}}]"#),
         &format!("[{user}]"),
     );
+    check(
+        &format!(
+            r#"[{user},{{"role":"assistant","content":[{{"type":"thinking","thinking":"a","signature":"other:S=;"}},{{"type":"text","text":"b"}}]}}]"#
+        ),
+        &format!(r#"[{user},{{"role":"assistant","content":[{{"type":"text","text":"b"}}]}}]"#),
+    );
     let signed = format!(
         r#"[{user}, {{"role":"assistant","content":[ {{"type":"thinking","thinking":"a","signature":"s"}} ]}}]"#
     );

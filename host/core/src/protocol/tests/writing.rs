@@ -286,6 +286,14 @@ fn a_message_stream() {
     assert_eq!(message(&events), expect);
 }
 
+#[test]
+fn another_providers_state_is_no_signature() {
+    let events =
+        [thought("r", Some("other:S=;")), thought("", Some("other:T=;")), finish(FinishReason::Stop)];
+    let expect = json!([{"type": "thinking", "thinking": "r", "signature": ""}]);
+    assert_eq!(message(&events)["content"], expect);
+}
+
 fn used(number: u32, name: &str, input: Value) -> Value {
     json!({"type": "tool_use", "id": format!("id{number}"), "name": name, "input": input})
 }
