@@ -19,12 +19,13 @@ pub(crate) fn uptime() -> Duration {
     now().saturating_duration_since(start)
 }
 
-/// CPU time that the calling thread has used, if the system tells.
-pub(crate) fn thread_cpu() -> Option<Duration> {
+/// CPU time that the calling thread has used; wall time where the system does not tell.
+pub(crate) fn thread_cpu() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd"))]
     {
         let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Some(Duration::new(u64::try_from(spent.tv_sec).ok()?, u32::try_from(spent.tv_nsec).ok()?))
+        let part = |value: i64| u64::try_from(value).unwrap_or_default();
+        Duration::from_secs(part(spent.tv_sec)) + Duration::from_nanos(part(spent.tv_nsec))
     }
     #[cfg(not(any(
         target_os = "linux",
@@ -32,12 +33,12 @@ pub(crate) fn thread_cpu() -> Option<Duration> {
         target_vendor = "apple",
         target_os = "freebsd"
     )))]
-    None
+    uptime()
 }
 
 /// Lets every other thread go first. Where the system does not offer it, nothing happens.
 pub(crate) fn lower_priority() {
     // On Linux a "process" of the priority calls is one thread.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 5);
 }

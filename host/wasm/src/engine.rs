@@ -167,3 +167,47 @@ fn drop_while_parked(ticker: Arc<Ticker>) {
         ticker.resting.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(instances: u32) -> Arc<EngineRoom> {
+        EngineRoom::new(Limits { instances, ..Limits::default() }).unwrap()
+    }
+
+    #[test]
+    fn instances_are_pooled_where_address_space_allows() {
+        let pooled = |instances| room(instances).engine.pooling_allocator_metrics().is_some();
+        assert!(pooled(8));
+        println!("default pool: {}", pooled(Limits::default().instances));
+    }
+
+    #[test]
+    fn permits_are_counted() {
+        let room = room(2);
+        let held = [room.permit().unwrap(), room.permit().unwrap()];
+        assert_eq!(room.permit().unwrap_err().code, Code::Busy);
+        drop(held);
+        assert!(room.permit().is_ok());
+    }
+
+    #[test]
+    fn epochs_come_while_a_guest_runs_and_rest_otherwise() {
+        let room = room(1);
+        let wait = |resting: bool| {
+            for _ in 0..2000 {
+                if room.ticker.resting.load(Ordering::SeqCst) == resting {
+                    return true;
+                }
+                std::thread::sleep(TICK);
+            }
+            false
+        };
+        assert!(wait(true), "nothing runs");
+        let running = room.running();
+        assert!(wait(false), "a guest runs");
+        drop(running);
+        assert!(wait(true), "it is over");
+    }
+}

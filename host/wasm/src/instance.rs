@@ -94,7 +94,7 @@ impl<E: Exports> Instance<E> {
         arm(&mut store, room, room.limits.start_deadline);
         let _running = room.running();
         let started =
-            pre.instantiate(&mut store).and_then(|instance| Ok(E::load(indices, &mut store, &instance)?));
+            pre.instantiate(&mut store).and_then(|instance| E::load(indices, &mut store, &instance));
         match started {
             Ok(exports) => {
                 let memory_at_start = store.data().meter.used();

@@ -55,7 +55,7 @@ impl LogBook {
     }
 
     /// Lines that were not written so far.
-    pub(crate) fn dropped(&self) -> u64 {
+    pub(crate) fn lines_dropped(&self) -> u64 {
         lock(&self.bucket).dropped_ever
     }
 }

@@ -72,7 +72,8 @@ fn work(queue: &Mutex<Receiver<Job>>) {
     loop {
         let job = lock(queue).recv();
         match job {
-            Ok(job) => job(),
+            // A defect in one call must not cost the pool a thread; whoever waits sees the lost answer.
+            Ok(job) => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job))),
             Err(_) => return,
         }
     }
@@ -81,6 +82,14 @@ fn work(queue: &Mutex<Receiver<Job>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_costs_one_call() {
+        let pool = SlowPool::start(1).unwrap();
+        let lost = pool.run(pool.place().unwrap(), || panic!("on purpose")).await;
+        assert_eq!(lost.map(|()| 0).unwrap_err().code, Code::Host);
+        assert_eq!(pool.run(pool.place().unwrap(), || 7).await, Ok(7));
+    }
 
     #[tokio::test]
     async fn runs_elsewhere_and_is_bounded() {

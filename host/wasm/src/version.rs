@@ -58,9 +58,9 @@ impl Version {
 
     fn log_lines_dropped(&self) -> u64 {
         match &self.plugin {
-            Plugin::Adapter { generation, .. } => generation.logs.dropped(),
-            Plugin::Policy(generation) => generation.logs.dropped(),
-            Plugin::Fault { generation, .. } => generation.logs.dropped(),
+            Plugin::Adapter { generation, .. } => generation.logs.lines_dropped(),
+            Plugin::Policy(generation) => generation.logs.lines_dropped(),
+            Plugin::Fault { generation, .. } => generation.logs.lines_dropped(),
         }
     }
 

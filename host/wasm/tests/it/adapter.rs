@@ -118,7 +118,7 @@ async fn classify_gives_class_scope_and_hint() {
 async fn a_decoder_reads_a_stream_and_gives_its_instance_back() {
     let house = House::good();
     let adapter = house.adapter("p");
-    let mut decoder = adapter.decoder(Protocol::Chat, &target("m")).await.ok().unwrap();
+    let mut decoder = adapter.decoder(Protocol::Chat, &target("m")).await.unwrap();
     let first = whats(decoder.feed(vec![wire("Hel"), wire("lo")]).await.unwrap());
     assert_eq!(
         first,
@@ -144,16 +144,16 @@ async fn a_decoder_that_fails_stays_failed() {
     let house = House::good();
     let adapter = house.adapter("p");
     for (model, code) in [("bad:feed-trap", "P030"), ("bad:feed-spin", "P031"), ("bad:feed-bomb", "P032")] {
-        let mut decoder = adapter.decoder(Protocol::Chat, &target(model)).await.ok().unwrap();
+        let mut decoder = adapter.decoder(Protocol::Chat, &target(model)).await.unwrap();
         assert_eq!(decoder.feed(vec![wire("x")]).await.unwrap_err().code, code, "{model}");
         assert_eq!(decoder.feed(vec![wire("x")]).await.unwrap_err().code, "P038", "{model}");
         assert_eq!(decoder.finish().await.unwrap_err().code, "P038", "{model}");
     }
-    let mut decoder = adapter.decoder(Protocol::Chat, &target("m")).await.ok().unwrap();
+    let mut decoder = adapter.decoder(Protocol::Chat, &target("m")).await.unwrap();
     assert_eq!(decoder.feed(vec![wire("raw-bad")]).await.unwrap_err().code, "P046");
     let trapped = adapter.decoder(Protocol::Chat, &target("bad:decoder-trap")).await;
     assert_eq!(trapped.err().map(|fault| fault.code), Some("P030"));
-    let mut decoder = adapter.decoder(Protocol::Chat, &target("bad:finish-trap")).await.ok().unwrap();
+    let mut decoder = adapter.decoder(Protocol::Chat, &target("bad:finish-trap")).await.unwrap();
     assert_eq!(decoder.finish().await.unwrap_err().code, "P030");
 }
 

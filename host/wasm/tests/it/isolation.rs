@@ -90,10 +90,7 @@ async fn a_full_house_is_nobodys_fault() {
     let adapter = house.adapter("p");
     let kind = seawall_core::request::Protocol::Chat;
     let target = target("m");
-    let held = [
-        adapter.decoder(kind, &target).await.ok().unwrap(),
-        adapter.decoder(kind, &target).await.ok().unwrap(),
-    ];
+    let held = [adapter.decoder(kind, &target).await.unwrap(), adapter.decoder(kind, &target).await.unwrap()];
     let fault = build_fault(&adapter, "m").await;
     assert!(fault.busy && fault.code == "P037", "{fault:?}");
     assert_eq!(house.status("good").version.unwrap().faults, 0);

@@ -60,7 +60,7 @@ async fn a_deleted_file_drains_and_its_streams_finish() {
     };
     let house = House::with(&[("good", &adapter("", "1"))], options);
     let set = house.host.current();
-    let mut decoder = set.adapters["p"].decoder(Protocol::Chat, &target("m")).await.ok().unwrap();
+    let mut decoder = set.adapters["p"].decoder(Protocol::Chat, &target("m")).await.unwrap();
     std::fs::remove_file(house.file("good")).unwrap();
     eventually("it drained", || house.status("good").state == State::Drained);
     assert!(house.host.current().adapters.is_empty());

@@ -110,7 +110,7 @@ async fn faults_decide_and_rewrite() {
     }
     assert_eq!(faults.check("pass", "{\"x\":1}").await.unwrap()[0].message, "pass takes nothing");
 
-    let mut transform = faults.transform("double", &attempt(), "{}").await.ok().unwrap();
+    let mut transform = faults.transform("double", &attempt(), "{}").await.unwrap();
     let frame = WireEvent { data: "x".into(), ..WireEvent::default() };
     let steps = transform.piece(vec![frame.clone()]).await.unwrap();
     assert_eq!(
@@ -122,7 +122,7 @@ async fn faults_decide_and_rewrite() {
         ]
     );
     assert_eq!(transform.finish().await.unwrap(), [FaultStep::Raw("tail".into()), FaultStep::End]);
-    let mut later = faults.transform("double", &attempt(), "{\"later\":1}").await.ok().unwrap();
+    let mut later = faults.transform("double", &attempt(), "{\"later\":1}").await.unwrap();
     assert_eq!(later.piece(vec![frame.clone()]).await.unwrap_err().code, "P030");
     assert_eq!(later.piece(vec![frame]).await.unwrap_err().code, "P038");
 }
