@@ -76,6 +76,15 @@ for (const provider of targets) {
   });
 }
 
+for (const provider of ["openai", "gemini"]) {
+  test(`${provider}: embeddings, which this client asks for as base64`, async () => {
+    const answer = await client.embeddings.create({ model: `${provider}/embed`, input: ["one", "two"] });
+    assert.equal(answer.data.length, 2);
+    assert.ok(answer.data[0].embedding.length > 1);
+    assert.ok(answer.data[0].embedding.every(Number.isFinite));
+  });
+}
+
 test("errors keep their type", async () => {
   await assert.rejects(client.chat.completions.create({ model: "chatt", messages: ask("hello") }), OpenAI.NotFoundError);
   await assert.rejects(client.chat.completions.create({ model: "chat", messages: "no" }), OpenAI.BadRequestError);

@@ -186,7 +186,8 @@ impl Attempt<'_> {
             }
             Inspected::Malformed(why) => return Err(malformed(&why)),
         };
-        let answer = self.for_client(spoken, answer)?;
+        let translated = matches!(format, ReplyFormat::Custom(_));
+        let answer = self.for_client(spoken, translated, answer).map_err(|why| malformed(&why))?;
         Ok(if empty {
             Ended::Empty(EmptyAnswer::Plain(answer))
         } else {
@@ -195,16 +196,19 @@ impl Attempt<'_> {
     }
 
     /// The answer in the client's protocol, under the name that the client is to see.
-    fn for_client(&self, spoken: Protocol, answer: Bytes) -> Result<Bytes, Failure> {
+    fn for_client(&self, spoken: Protocol, translated: bool, answer: Bytes) -> Result<Bytes, String> {
         let answer = match (spoken, self.request.protocol) {
             (Protocol::Chat, Protocol::Messages) => {
-                protocol::chat_answer_to_messages(&answer, &self.target.model)
-                    .map_err(|why| malformed(&why))?
+                protocol::chat_answer_to_messages(&answer, &self.target.model)?
             }
+            (Protocol::Chat, _) if translated => {
+                protocol::stamp_created(&answer, self.engine.wall_seconds())?
+            }
+            (Protocol::Embeddings, _) if translated => protocol::encode_vectors(self.body, answer)?,
             _ => answer,
         };
         match self.report_model {
-            Some(alias) => protocol::rename_model(&answer, alias).map_err(|why| malformed(&why)),
+            Some(alias) => protocol::rename_model(&answer, alias),
             None => Ok(answer),
         }
     }

@@ -29,7 +29,7 @@ pub use self::writer::{Writer, WriterContext};
 
 use bytes::Bytes;
 
-use crate::body::patch;
+use crate::body::{RequestBody, patch};
 use crate::event::{FinishReason, Usage};
 use crate::request::{Protocol, RequestId};
 
@@ -88,4 +88,18 @@ pub fn rename_model(answer: &[u8], model: &str) -> Result<Bytes, String> {
     let text = std::str::from_utf8(answer).map_err(|error| error.to_string())?;
     let name = serde_json::to_string(model).map_err(|error| error.to_string())?;
     patch::set(text, "model", &name).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// A translated chat answer with its time of making: adapters have no clock.
+pub fn stamp_created(answer: &[u8], created_s: u64) -> Result<Bytes, String> {
+    let text = std::str::from_utf8(answer).map_err(|error| error.to_string())?;
+    patch::set(text, "created", &created_s.to_string()).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// An embeddings answer in the encoding that the client asked for: some providers only give lists of numbers.
+pub fn encode_vectors(request: &RequestBody, answer: Bytes) -> Result<Bytes, String> {
+    if request.member("encoding_format") == Some("\"base64\"") {
+        return embeddings::as_base64(&answer);
+    }
+    Ok(answer)
 }

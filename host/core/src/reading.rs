@@ -6,6 +6,7 @@
 //!
 //! A reading never invents an end: without a finish from upstream it ends in a failure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -77,11 +78,28 @@ enum Way {
 /// What has been seen so far.
 #[derive(Default)]
 struct Seen {
+    /// Why the answer ended; set when the last of its choices has.
     finish: Option<FinishReason>,
+    /// Choices that have ended, and how many there are: those asked for, or more where more were seen.
+    finished: BTreeSet<u32>,
+    choices: u32,
     /// The upstream's own terminator.
     done: bool,
     usage: Option<Usage>,
     malformed_events: u32,
+}
+
+impl Seen {
+    fn ended(&mut self, choice: u32, reason: FinishReason) {
+        /// More than any provider offers; a decoder that invents choices must not fill the memory.
+        const CHOICES_CAP: usize = 1024;
+        if self.finished.len() < CHOICES_CAP {
+            self.finished.insert(choice);
+        }
+        if self.finished.len() >= usize::try_from(self.choices).unwrap_or(usize::MAX) {
+            self.finish = Some(reason);
+        }
+    }
 }
 
 impl Reading {
@@ -126,7 +144,7 @@ impl Reading {
             framer,
             framed: Vec::new(),
             way,
-            seen: Seen::default(),
+            seen: Seen { choices: setup.choices, ..Seen::default() },
             put_back: None,
         }
     }
@@ -323,10 +341,14 @@ fn write_events(
     for event in events {
         match &event.what {
             Event::Failed(failure) => return Err(failure.clone()),
-            Event::Finish(finish) => seen.finish = Some(finish.reason),
+            Event::Finish(finish) => seen.ended(event.choice, finish.reason),
             Event::Usage(usage) => seen.usage = Some(usage.clone()),
             Event::Done => seen.done |= seen.finish.is_some(),
-            what => batch.content |= what.is_content(),
+            what if what.is_content() => {
+                batch.content = true;
+                seen.choices = seen.choices.max(event.choice.saturating_add(1));
+            }
+            _ => {}
         }
         writer.write(&event, &mut batch.bytes);
     }
@@ -338,7 +360,7 @@ fn watch(events: Result<Vec<StreamEvent>, PluginFault>, seen: &mut Seen) -> Resu
     for event in events.map_err(broken_decoder)? {
         match event.what {
             Event::Failed(failure) => return Err(failure),
-            Event::Finish(finish) => seen.finish = Some(finish.reason),
+            Event::Finish(finish) => seen.ended(event.choice, finish.reason),
             Event::Usage(usage) => seen.usage = Some(usage),
             _ => {}
         }

@@ -373,3 +373,32 @@ async fn usage_is_only_relayed_to_those_who_asked() {
         assert_eq!(wire.contains("prompt_tokens"), wanted, "{wire}");
     }
 }
+
+/// A chunk of one choice.
+fn chunk(choice: u32, delta: &str, finish: Option<&str>) -> Step {
+    let chunk = serde_json::json!({ "id": "a", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{ "index": choice, "delta": { "content": delta }, "finish_reason": finish }] });
+    Step::Send(format!("data: {chunk}\n\n"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_two_choices_has_not_ended_when_one_has() {
+    let one_ended = vec![chunk(0, "x", None), chunk(1, "y", None), chunk(0, "", Some("stop"))];
+    let both_ended = [one_ended.clone(), vec![chunk(1, "", Some("stop"))]].concat();
+    for (steps, whole) in [(one_ended, false), (both_ended, true)] {
+        for pinned in [false, true] {
+            let world = World::new(&["a"]);
+            world.script("a", [Script::Stream(steps.clone())]);
+            let mut asked = request(Protocol::Chat, true);
+            asked.facts.choices = 2;
+            let mut route = alias(&["a"]);
+            route.report_alias = pinned;
+            let Reply::Stream { body, .. } = answer(&world.engine, &asked, &route).await else {
+                panic!("a stream")
+            };
+            let wire = String::from_utf8(body.collect::<Vec<_>>().await.concat()).unwrap();
+            assert_eq!(wire.contains("[DONE]"), whole, "pinned {pinned}: {wire}");
+            assert_eq!(wire.contains("stream_interrupted"), !whole, "pinned {pinned}: {wire}");
+        }
+    }
+}
