@@ -244,9 +244,10 @@ impl Chaos {
         }
         match &hit.verdict.action {
             FaultAction::Pass => upstream.send(wire).await,
-            FaultAction::Respond(reply) => Ok(wire::reply(reply.clone())),
+            FaultAction::Respond(reply) => Ok(wire::reply(reply.clone(), self.clock.wall())),
             FaultAction::Fail { class, retry_after } => {
-                Ok(wire::failure(question.adapter.as_ref(), *class, retry_after.clone()).await)
+                let (adapter, hint) = (question.adapter.as_ref(), retry_after.clone());
+                Ok(wire::failure(adapter, *class, hint, self.clock.wall()).await)
             }
             FaultAction::RefuseConnection => Err(TransportFailure::Connect("injected".to_owned())),
             FaultAction::Reset => Err(TransportFailure::Reset("injected".to_owned())),

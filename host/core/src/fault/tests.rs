@@ -1,15 +1,18 @@
 //! Faults through their public doors: armed, asked by the cascade, gone by themselves.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use super::{ArmError, FaultMatch, FaultOrder, MAX_ARMED};
+use bytes::Bytes;
+use http::{HeaderValue, header};
+
+use super::{ArmError, FaultMatch, FaultOrder, MAX_ARMED, wire};
 use crate::cascade::answer;
 use crate::class::Class;
 use crate::event::WireEvent;
 use crate::ports::{
     Call, ConfigProblem, FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict,
-    PluginFault, PluginRef, PluginSet, Transform,
+    PlainReply, PluginFault, PluginRef, PluginSet, Transform,
 };
 use crate::reply::Reply;
 use crate::request::Protocol;
@@ -218,6 +221,19 @@ async fn a_share_is_kept_and_replays() {
     let hit = counts[0].iter().filter(|hit| **hit).count();
     assert!((240..=360).contains(&hit), "{hit} of 1000 at 30 %");
     assert_eq!(counts[0], counts[1], "the same seed decides the same");
+}
+
+#[test]
+fn injected_replies_are_dated_like_real_ones() {
+    let check = |own: Option<&'static str>, seconds: u64, expect: Option<&str>| {
+        let date = own.map(|own| (header::DATE, HeaderValue::from_static(own)));
+        let plain = PlainReply { status: 429, headers: date.into_iter().collect(), body: Bytes::new() };
+        let reply = wire::reply(plain, UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(reply.headers.get(header::DATE).map(|date| date.to_str().unwrap()), expect);
+    };
+    check(None, 784_111_777, Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+    check(Some("long ago"), 784_111_777, Some("long ago"));
+    check(None, 253_402_300_800, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Injected answers as replies: what the rest of the path cannot tell from a provider's.
 
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -21,17 +22,26 @@ pub(super) fn label(action: &FaultAction) -> &'static str {
     }
 }
 
-/// A reply that is here already.
-pub(super) fn reply(plain: PlainReply) -> WireReply {
+/// A reply that is here already. It carries a date, as every server's does: an adapter measures a retry hint that is
+/// itself a date against it.
+pub(super) fn reply(mut plain: PlainReply, now: SystemTime) -> WireReply {
+    if let Some(date) = http_date(now) {
+        plain.headers.entry(header::DATE).or_insert(date);
+    }
     WireReply { status: plain.status, headers: plain.headers, body: Box::new(Once(Some(plain.body))) }
 }
 
 /// A failure in the provider's own dialect, else in the generic chat shape.
-pub(super) async fn failure(adapter: &dyn Adapter, class: Class, retry_after: Option<String>) -> WireReply {
+pub(super) async fn failure(
+    adapter: &dyn Adapter,
+    class: Class,
+    retry_after: Option<String>,
+    now: SystemTime,
+) -> WireReply {
     let shape = Shape::Failure { class, retry_after: retry_after.clone(), in_stream: false };
     match adapter.render(shape).await {
-        Ok(Some(plain)) => reply(plain),
-        Ok(None) | Err(_) => reply(generic_failure(class, retry_after)),
+        Ok(Some(plain)) => reply(plain, now),
+        Ok(None) | Err(_) => reply(generic_failure(class, retry_after), now),
     }
 }
 
@@ -59,6 +69,14 @@ fn generic_failure(class: Class, retry_after: Option<String>) -> PlainReply {
         headers.insert(header::RETRY_AFTER, value);
     }
     PlainReply { status, headers, body: Bytes::from(body.to_string()) }
+}
+
+/// Nothing where the machine's clock shows what the format cannot say.
+fn http_date(now: SystemTime) -> Option<HeaderValue> {
+    const YEAR_10000: u64 = 253_402_300_800;
+    let seconds = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let date = (seconds < YEAR_10000).then(|| httpdate::fmt_http_date(now))?;
+    HeaderValue::from_str(&date).ok()
 }
 
 struct Once(Option<Bytes>);
