@@ -121,10 +121,14 @@ fn refused(error: ArmError) -> AdminError {
         ArmError::UnknownKind { .. } => AdminError::new(StatusCode::NOT_FOUND, "unknown_kind", message)
             .fix("drop a fault component that offers the kind into the plugins folder, or name one of the known kinds"),
         ArmError::Config { fix, .. } => {
-            let error = AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_config", message);
-            if let Some(fix) = fix { error.fix(fix) } else { error }
+            let fix = fix.unwrap_or_else(|| {
+                "correct that member of `config`, or leave it out for its usual value".to_owned()
+            });
+            AdminError::new(StatusCode::BAD_REQUEST, "bad_config", message).fix(fix)
         }
-        ArmError::Range { .. } => AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", message),
+        ArmError::Range { .. } => {
+            AdminError::new(StatusCode::BAD_REQUEST, "out_of_range", message).fix(EXAMPLE)
+        }
         ArmError::Plugin(_) => AdminError::new(StatusCode::BAD_GATEWAY, "plugin_fault", message),
         ArmError::Full => AdminError::new(StatusCode::CONFLICT, "too_many", message)
             .fix("DELETE /admin/chaos/faults/{id}, or wait until one ends"),

@@ -194,8 +194,8 @@ async fn orders_of_faults_are_checked() {
     check(r#"{"kind":"outage","mach":{}}"#, 400, "bad_order").await;
     check(r#"{"kind":"outage","match":{"provder":"x"}}"#, 400, "bad_order").await;
     check(r#"{"kind":"outage","ttl":"soon"}"#, 400, "bad_order").await;
-    check(r#"{"kind":"outage","ttl":0}"#, 422, "out_of_range").await;
-    check(r#"{"kind":"outage","match":{"percent":101}}"#, 422, "out_of_range").await;
+    check(r#"{"kind":"outage","ttl":0}"#, 400, "out_of_range").await;
+    check(r#"{"kind":"outage","match":{"percent":101}}"#, 400, "out_of_range").await;
     check(r#"{"kind":"outage","ttl":"30s"}"#, 404, "unknown_kind").await;
     check(&" ".repeat(70_000), 400, "bad_order").await;
     let gone = call(&routes, Method::DELETE, "/admin/chaos/faults/7", &[TOKEN], "").await;
