@@ -10,6 +10,8 @@ use super::Config;
 
 /// Longer names are not compared: the work grows with the square, and the name is the client's.
 const LONGEST_COMPARED: usize = 128;
+/// In bytes. A name that a client makes up becomes a target, with a state of its own, and stands in logs.
+const LONGEST_NAME: usize = 256;
 
 impl Config {
     /// The route of a client's model name: an alias; else `provider/model`; else, with a sole provider, a model of it.
@@ -17,6 +19,9 @@ impl Config {
     pub fn resolve(&self, name: &str) -> Result<Arc<Alias>, ClientError> {
         if let Some(alias) = self.aliases.get(name) {
             return Ok(alias.clone());
+        }
+        if !nameable(name) {
+            return Err(unusable(name));
         }
         let target = match TargetId::parse(name) {
             Some(id) => self.providers.contains_key(&id.provider).then_some(id),
@@ -80,6 +85,19 @@ impl Config {
         )
         .with_param("model")
     }
+}
+
+/// Whether a name may become a target: short, and nothing that forges a line of a log or steers a terminal.
+fn nameable(name: &str) -> bool {
+    name.len() <= LONGEST_NAME && !name.chars().any(char::is_control)
+}
+
+fn unusable(name: &str) -> ClientError {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_COMPARED).collect();
+    let message = format!(
+        "no model is named `{shown}`: names have at most {LONGEST_NAME} bytes and no control characters"
+    );
+    ClientError::new(404, "model_not_found", message).with_param("model")
 }
 
 /// The first few names.

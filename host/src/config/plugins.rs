@@ -146,12 +146,17 @@ fn missing_plugin(id: &str, kind: PluginKind, loaded: &[PluginFacts]) -> Option<
         PluginKind::Policy => "policy",
         PluginKind::Fault => "fault injector",
     };
-    if let Some(found) = loaded.iter().find(|plugin| &*plugin.id == id) {
-        let other = format!("plugin `{id}` is loaded, but it is no {word}");
-        return (found.kind != kind).then(|| Problem::new("wrong-plugin-kind", other));
-    }
     let same: Vec<&str> =
         loaded.iter().filter(|plugin| plugin.kind == kind).map(|plugin| &*plugin.id).collect();
+    if let Some(found) = loaded.iter().find(|plugin| &*plugin.id == id) {
+        let other = format!("plugin `{id}` is loaded, but it is no {word}");
+        let fix = if same.is_empty() {
+            format!("no {word} is loaded; `cargo xtask plugins` builds the bundled ones")
+        } else {
+            format!("use one of: {}", same.join(", "))
+        };
+        return (found.kind != kind).then(|| Problem::new("wrong-plugin-kind", other).fix(fix));
+    }
     let fix = match (nearest(id, same.iter().copied()), same.is_empty()) {
         (Some(near), _) => format!("did you mean \"{near}\"? loaded: {}", same.join(", ")),
         (None, false) => format!("loaded: {}; others are dropped into the plugins folder", same.join(", ")),

@@ -65,8 +65,16 @@ impl ConfigErrors {
 
     /// The file could not be read at all.
     pub fn unreadable(name: &str, error: &std::io::Error) -> Self {
-        let problem = Problem::new("unreadable-file", format!("cannot read {name}: {error}"))
-            .fix("give a file with --config, or run without one and set a provider's key in the environment");
+        use std::io::ErrorKind;
+        let fix = match error.kind() {
+            ErrorKind::NotFound => {
+                "check the path; `seawall serve` needs no file when a provider's key is in the environment"
+            }
+            ErrorKind::InvalidData => "a configuration is text in UTF-8; is this the right file?",
+            ErrorKind::PermissionDenied => "let this user read it",
+            _ => "name a file of text",
+        };
+        let problem = Problem::new("unreadable-file", format!("cannot read {name}: {error}")).fix(fix);
         Self::new(Source::new(name, ""), vec![problem])
     }
 

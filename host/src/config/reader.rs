@@ -57,7 +57,8 @@ impl<'e> Context<'e> {
         let (document, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             let at = error.span().unwrap_or(0..0);
-            self.report(Problem::new("syntax", error.message().trim_end()).at(at));
+            let (cause, fix) = syntax(error.message());
+            self.report(Problem::new("syntax", cause).at(at).fix(fix));
         }
         self.close_after(Section::new(self, document.get_ref(), document.span(), String::new()), read)
     }
@@ -212,5 +213,28 @@ impl<'c, 'i> Section<'c, 'i> {
 
 /// Something else was expected.
 pub(super) fn wrong_type(wanted: &str, found: &DeValue<'_>) -> Problem {
-    Problem::new("wrong-type", format!("expected {wanted}, found {}", found.type_str()))
+    let fix = match (wanted, found) {
+        ("a string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => "put it in quotes",
+        ("a table", DeValue::Array(_)) => "[NAME] in single brackets, or { key = value }, is a table",
+        (_, DeValue::String(_)) => "take the quotes away, if what is in them is meant",
+        _ => "examples/seawall.toml shows every key",
+    };
+    Problem::new("wrong-type", format!("expected {wanted}, found {}", found.type_str())).fix(fix)
+}
+
+/// The parser's words, and what usually helps.
+fn syntax(message: &str) -> (String, &'static str) {
+    let cause = message.trim_end();
+    if cause == "duplicate key" {
+        return (
+            "this key or table was given before".to_owned(),
+            "each may stand once: give one another name, or put them together",
+        );
+    }
+    let fix = if cause.contains("string") {
+        "text stands in quotes that are closed on the same line: key = \"value\""
+    } else {
+        "a line is [table], [[list]], or key = value; text stands in quotes"
+    };
+    (cause.to_owned(), fix)
 }

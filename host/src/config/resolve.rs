@@ -202,12 +202,13 @@ fn resolve_alias(
 fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<AliasTarget, Problem> {
     let name = &raw.value.name;
     let Some(id) = TargetId::parse(name) else {
-        let sole = match providers.names.as_slice() {
-            [sole] => format!("write \"{sole}/{name}\""),
+        let fix = match (name.split_once('/'), providers.names.as_slice()) {
+            (Some((provider, "")), _) => format!("write \"{provider}/MODEL\", with the model's name"),
+            (None, [sole]) if !name.is_empty() => format!("write \"{sole}/{name}\""),
             _ => "write \"provider/model\"".to_owned(),
         };
         let cause = format!("`{name}` does not say which provider and which model");
-        return Err(Problem::new("bad-target", cause).at(raw.at.clone()).fix(sole));
+        return Err(Problem::new("bad-target", cause).at(raw.at.clone()).fix(fix));
     };
     if !providers.names.contains(&&*id.provider) {
         let fix = match nearest(&id.provider, providers.names.iter().copied()) {

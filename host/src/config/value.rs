@@ -30,7 +30,11 @@ pub(super) fn string(context: &Context<'_>, item: Item<'_, '_>) -> Read<String> 
 /// A string that says something.
 pub(super) fn non_empty(context: &Context<'_>, item: Item<'_, '_>) -> Read<String> {
     let text = string(context, item)?;
-    if text.trim().is_empty() { Err(Problem::new("empty-value", "must not be empty")) } else { Ok(text) }
+    if text.trim().is_empty() {
+        Err(Problem::new("empty-value", "must not be empty").fix("give it a value, or remove the line"))
+    } else {
+        Ok(text)
+    }
 }
 
 /// true or false.
@@ -48,7 +52,7 @@ pub(super) fn number(_: &Context<'_>, item: Item<'_, '_>) -> Read<f64> {
     let parsed: Option<f64> = text.parse().ok();
     parsed
         .filter(|number| number.is_finite())
-        .ok_or_else(|| Problem::new("bad-number", "not a finite number"))
+        .ok_or_else(|| Problem::new("bad-number", "not a finite number").fix("an ordinary number: 2 or 0.5"))
 }
 
 /// A price; free is a price.
@@ -72,10 +76,10 @@ pub(super) fn weight(context: &Context<'_>, item: Item<'_, '_>) -> Read<f64> {
 /// A count of tokens.
 pub(super) fn tokens(_: &Context<'_>, item: Item<'_, '_>) -> Read<u32> {
     let tokens = integer(item.get_ref())?;
-    u32::try_from(tokens)
-        .ok()
-        .filter(|tokens| *tokens > 0)
-        .ok_or_else(|| Problem::new("bad-number", format!("{tokens} is not a count of tokens")))
+    u32::try_from(tokens).ok().filter(|tokens| *tokens > 0).ok_or_else(|| {
+        Problem::new("bad-number", format!("{tokens} is not a count of tokens"))
+            .fix(format!("a whole number from 1 to {}", u32::MAX))
+    })
 }
 
 /// Bytes: a number, or text such as "32MiB".
@@ -230,6 +234,7 @@ fn json(context: &Context<'_>, item: Item<'_, '_>) -> Read<Value> {
 
 fn integer(value: &DeValue<'_>) -> Read<i64> {
     let DeValue::Integer(number) = value else { return Err(wrong_type("a whole number", value)) };
-    i64::from_str_radix(number.as_str(), number.radix())
-        .map_err(|_| Problem::new("bad-number", format!("{} is out of range", number.as_str())))
+    i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| {
+        Problem::new("bad-number", format!("{} is out of range", number.as_str())).fix("a smaller number")
+    })
 }

@@ -9,6 +9,9 @@ fn check(text: &str, expected: &[&str]) {
         assert!(report.contains(line), "missing: {line}\nreported:\n{report}");
     }
     assert_eq!(errors.problems().len(), expected.len(), "reported:\n{report}");
+    for problem in errors.problems() {
+        assert!(problem.fix.is_some(), "no fix for {}: {}", problem.code, problem.cause);
+    }
 }
 
 /// As [`check`], after the lines of one good provider (so the case starts at line 3).
@@ -20,6 +23,11 @@ fn check_with_provider(text: &str, expected: &[&str]) {
 #[test]
 fn syntax_errors_have_a_place() {
     check_with_provider("[server\n", &["seawall.toml:3:8: "]);
+    check_with_provider("[server]\nlisten = \"a\n", &["4:12: ", "listen"]);
+    check_with_provider(
+        "[providers.up]\n",
+        &["3:12: this key or table was given before (each may stand once"],
+    );
 }
 
 #[test]
@@ -81,6 +89,7 @@ fn aliases() {
     );
     check_with_provider("[models.chat]\ntargets = [\"m\"]\n", &["4:12: `m` does not say which provider"]);
     check_with_provider("[models.chat]\ntargets = [\"m\"]\n", &["write \"up/m\""]);
+    check_with_provider("[models.chat]\ntargets = [\"up/\"]\n", &["write \"up/MODEL\""]);
     check_with_provider("[models.chat]\ntargets = [\"upp/m\"]\n", &["did you mean \"up/m\"?"]);
     check_with_provider("[models.chat]\ntargets = [\"elsewhere/m\"]\n", &["use one of: up"]);
     check_with_provider(
@@ -264,4 +273,9 @@ fn an_unreadable_file_says_so() {
             .to_string()
             .starts_with("/nowhere/seawall.toml: cannot read /nowhere/seawall.toml: No such file")
     );
+    let home = tempfile::tempdir().unwrap();
+    let binary = home.path().join("b.toml");
+    std::fs::write(&binary, [0xff, 0xfe]).unwrap();
+    let errors = super::Config::load(&binary, &super::environment()).unwrap_err();
+    assert!(errors.to_string().contains("text in UTF-8"), "{errors}");
 }

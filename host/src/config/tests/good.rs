@@ -169,6 +169,12 @@ fn names_with_two_providers() {
     let long = "x".repeat(100_000);
     let error = config.resolve(&long).unwrap_err();
     assert!(error.message.len() < 300, "{}", error.message.len());
+    for bad in ["up/m\nforged line", "up/\u{1b}[31mred", &format!("up/{}", "m".repeat(1000))] {
+        unknown(&config, bad, "at most 256 bytes and no control characters");
+        let message = config.resolve(bad).unwrap_err().message;
+        assert!(message.len() < 300 && !message.contains(['\n', '\u{1b}']), "{message:?}");
+    }
+    resolves(&config, &format!("up/{}", "m".repeat(253)), &[&format!("up/{}", "m".repeat(253))]);
     assert_eq!(config.model_names(), ["chat", "down/org/n", "up/m"]);
 }
 
