@@ -109,10 +109,18 @@ impl Ingress {
         };
         let wants_stream = request.facts.stream;
         let handling = Arc::clone(&self.handler).handle(request);
-        if wants_stream {
-            stream::answer(protocol, id, handling).await
-        } else {
-            answer::from_reply(protocol, handling.await)
+        let (phase, mut closing) = (self.phase.clone(), self.phase.clone());
+        let answered = async move {
+            if wants_stream {
+                stream::answer(protocol, id, handling, phase).await
+            } else {
+                answer::from_reply(protocol, handling.await, phase)
+            }
+        };
+        tokio::select! {
+            biased;
+            response = answered => response,
+            () = closing.reached(Phase::Closing) => answer::refusal(protocol, id, &intake::leaving()),
         }
     }
 }

@@ -41,7 +41,7 @@ use crate::transport::{CredentialError, Credentials, Transport, TransportSetting
 
 /// Operators, their dashboards and scripts: few.
 const MAX_ADMIN_CONNECTIONS: usize = 256;
-/// What tasks other than requests get at the end.
+/// What requests get to tell their clients that it is over, and other tasks to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a start can vary beside the configuration.
@@ -208,22 +208,27 @@ impl Running {
         signal().await;
         tracing::info!("stopping: streams under way may finish; a second signal ends them");
         let (clients, operators) = (self.clients.clone(), self.operators.clone());
+        let shutdown = self.shutdown.clone();
         tokio::select! {
             () = self.shutdown() => {}
             () = signal() => {
+                shutdown.advance(Phase::Closing);
+                clients.drained(LAST_WORDS).await;
                 clients.end().await;
                 operators.end().await;
             }
         }
     }
 
-    /// Ends in order: not ready, a pause, no new connections, streams finish, the rest is ended.
+    /// Ends in order: not ready, a pause, no new connections, streams finish, the rest is told and ended.
     pub async fn shutdown(self) {
         self.shutdown.advance(Phase::Leaving);
         sleep(self.patience.pause).await;
         self.shutdown.advance(Phase::Draining);
         if !self.clients.drained(self.patience.drain).await {
             tracing::warn!(connections = self.clients.live(), "streams did not finish in time and are ended");
+            self.shutdown.advance(Phase::Closing);
+            self.clients.drained(LAST_WORDS).await;
         }
         self.clients.end().await;
         self.shutdown.advance(Phase::Ended);

@@ -1,5 +1,5 @@
 //! The order of leaving: say so (ready = no), wait a moment so that load balancers notice, stop accepting, let streams
-//! finish, end the rest. A second signal skips the waiting.
+//! finish, tell the rest that it ends, end it. A second signal skips the waiting.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub enum Phase {
     Leaving,
     /// No new connections, and no new requests on old ones.
     Draining,
+    /// What is still under way is told so, and ends.
+    Closing,
     /// Nothing more.
     Ended,
 }
@@ -35,8 +37,8 @@ impl Default for Patience {
     }
 }
 
-/// Tells every listener and connection the phase.
-#[derive(Debug)]
+/// Tells every listener and connection the phase. Clones are the same thing.
+#[derive(Clone, Debug)]
 pub struct Shutdown(watch::Sender<Phase>);
 
 impl Default for Shutdown {

@@ -51,6 +51,7 @@ pub(super) async fn status(State(admin): State<Shared>) -> Response {
             Phase::Serving => "serving",
             Phase::Leaving => "leaving",
             Phase::Draining => "draining",
+            Phase::Closing => "closing",
             Phase::Ended => "ended",
         },
         config_generation: 1,

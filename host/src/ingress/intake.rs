@@ -55,7 +55,8 @@ impl Ingress {
     }
 }
 
-fn leaving() -> ClientError {
+/// What clients are told when there is no time left to answer them.
+pub(super) fn leaving() -> ClientError {
     let mut error = ClientError::new(503, "shutting_down", "this gateway is shutting down; try another one");
     error.retry_after = Some(Duration::from_secs(1));
     error.should_retry = Some(true);

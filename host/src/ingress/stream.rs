@@ -1,6 +1,6 @@
 //! Streamed answers. The response's head is held until the gateway knows how the request goes, so that a failure can
 //! still be a status. A client (or a proxy on the way) does not wait for ever: after [`PATIENCE`] the stream begins with
-//! comments, and a failure after that is an event.
+//! comments, and a failure after that is an event. So is the gateway's own end: a stream is never just cut.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,37 +16,88 @@ use seawall_core::request::{Protocol, RequestId};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::{Handling, answer};
+use crate::shutdown::{Phase, PhaseWatch};
 
 /// How long a head is held, and the pause between comments afterwards.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers a request that asked for a stream.
-pub(super) async fn answer(protocol: Protocol, id: RequestId, mut handling: Handling) -> Response {
+pub(super) async fn answer(
+    protocol: Protocol,
+    id: RequestId,
+    mut handling: Handling,
+    phase: PhaseWatch,
+) -> Response {
     match timeout(PATIENCE, &mut handling).await {
-        Ok(reply) => answer::from_reply(protocol, reply),
-        Err(_) => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling)),
+        Ok(reply) => answer::from_reply(protocol, reply, phase),
+        Err(_) => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling, phase)),
     }
 }
 
 /// The bytes of a stream, one frame an item.
-pub(super) struct StreamBody(Stage);
+pub(super) struct StreamBody {
+    protocol: Protocol,
+    stage: Stage,
+    closing: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
 
 enum Stage {
-    Undecided { protocol: Protocol, handling: Handling, comments: Interval },
+    Undecided { handling: Handling, comments: Interval },
     Committed(AnswerStream),
     Ended,
 }
 
 impl StreamBody {
-    pub(super) fn committed(stream: AnswerStream) -> Self {
-        Self(Stage::Committed(stream))
+    pub(super) fn committed(protocol: Protocol, stream: AnswerStream, phase: PhaseWatch) -> Self {
+        Self::new(protocol, Stage::Committed(stream), phase)
     }
 
     /// Its first comment goes out at once.
-    fn undecided(protocol: Protocol, handling: Handling) -> Self {
+    fn undecided(protocol: Protocol, handling: Handling, phase: PhaseWatch) -> Self {
         let mut comments = interval(PATIENCE);
         comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self(Stage::Undecided { protocol, handling, comments })
+        Self::new(protocol, Stage::Undecided { handling, comments }, phase)
+    }
+
+    fn new(protocol: Protocol, stage: Stage, mut phase: PhaseWatch) -> Self {
+        Self { protocol, stage, closing: Box::pin(async move { phase.reached(Phase::Closing).await }) }
+    }
+
+    /// What there is to send now; `None` at the end.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.stage {
+                Stage::Ended => return Poll::Ready(None),
+                Stage::Committed(stream) => {
+                    let item = ready!(stream.as_mut().poll_next(cx));
+                    if item.is_none() {
+                        self.stage = Stage::Ended;
+                    }
+                    return Poll::Ready(item);
+                }
+                Stage::Undecided { handling, comments } => {
+                    let Poll::Ready(reply) = handling.as_mut().poll(cx) else {
+                        ready!(comments.poll_tick(cx));
+                        return Poll::Ready(Some(Bytes::from_static(protocol::KEEP_ALIVE)));
+                    };
+                    let error = match reply {
+                        Reply::Stream { body, .. } => {
+                            self.stage = Stage::Committed(body);
+                            continue;
+                        }
+                        Reply::Failed { error, .. } => error,
+                        Reply::Plain { .. } => not_a_stream(),
+                    };
+                    return Poll::Ready(Some(self.end_with(&error)));
+                }
+            }
+        }
+    }
+
+    /// The last event of a stream that did not finish; whatever was under way upstream is dropped.
+    fn end_with(&mut self, error: &ClientError) -> Bytes {
+        self.stage = Stage::Ended;
+        protocol::error_event(self.protocol, error)
     }
 }
 
@@ -58,35 +109,19 @@ impl http_body::Body for StreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        loop {
-            match &mut self.0 {
-                Stage::Ended => return Poll::Ready(None),
-                Stage::Committed(stream) => {
-                    let item = ready!(stream.as_mut().poll_next(cx));
-                    if item.is_none() {
-                        self.0 = Stage::Ended;
-                    }
-                    return Poll::Ready(item.map(|bytes| Ok(Frame::data(bytes))));
-                }
-                Stage::Undecided { protocol, handling, comments } => {
-                    let Poll::Ready(reply) = handling.as_mut().poll(cx) else {
-                        ready!(comments.poll_tick(cx));
-                        return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(protocol::KEEP_ALIVE)))));
-                    };
-                    let event = match reply {
-                        Reply::Stream { body, .. } => {
-                            self.0 = Stage::Committed(body);
-                            continue;
-                        }
-                        Reply::Failed { error, .. } => protocol::error_event(*protocol, &error),
-                        Reply::Plain { .. } => protocol::error_event(*protocol, &not_a_stream()),
-                    };
-                    self.0 = Stage::Ended;
-                    return Poll::Ready(Some(Ok(Frame::data(event))));
-                }
+        let bytes = match self.poll_bytes(cx) {
+            Poll::Ready(bytes) => bytes,
+            Poll::Pending => {
+                ready!(self.closing.as_mut().poll(cx));
+                Some(self.end_with(&interrupted()))
             }
-        }
+        };
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
+}
+
+fn interrupted() -> ClientError {
+    ClientError::new(503, "stream_interrupted", "the answer was interrupted: this gateway is shutting down")
 }
 
 /// The gateway answers a request for a stream with a stream; this is what a client sees should that ever break.

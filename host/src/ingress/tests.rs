@@ -285,6 +285,45 @@ async fn a_stream_that_takes_long_begins_with_comments() {
     check(answer, "/v1/messages", "\"code\":\"not_a_stream\"}}\n\n").await;
 }
 
+/// Before the first content, within a stream, and while a plain answer is awaited.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_closes_says_so_to_whom_it_still_serves() {
+    fn never(_: &Request) -> Handling {
+        Box::pin(pending())
+    }
+    fn half(request: &Request) -> Handling {
+        let trail = trail(request.id, Some(TargetId::new("left", "m")));
+        let first = stream::iter([Bytes::from_static(b"data: 1\n\n")]);
+        let body = Box::pin(futures_util::StreamExt::chain(first, stream::pending()));
+        Box::pin(ready(Reply::Stream { body, trail }))
+    }
+    async fn check(then: fn(&Request) -> Handling, path: &str, body: &str, status: u16, parts: &[&str]) {
+        let gate = Gate::new(OPEN, then);
+        let read = async {
+            let response = gate.call(post(path, &[], body.to_owned())).await;
+            (response.status(), text(response).await)
+        };
+        let close = async {
+            sleep(Duration::from_secs(15)).await;
+            gate.shutdown.advance(Phase::Draining);
+            sleep(Duration::from_secs(15)).await;
+            gate.shutdown.advance(Phase::Closing);
+        };
+        let start = Instant::now();
+        let ((answered, text), ()) = tokio::join!(read, close);
+        assert_eq!((answered.as_u16(), start.elapsed().as_secs()), (status, 30), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "{part} is missing: {text}");
+        }
+        assert!(!text.contains("[DONE]") && !text.contains("message_stop"), "{text}");
+    }
+    let (chat, messages) = ("/v1/chat/completions", "/v1/messages");
+    check(half, chat, STREAMED, 200, &["data: 1\n\ndata: {\"error\"", "\"stream_interrupted\""]).await;
+    check(half, messages, STREAMED, 200, &["event: error\ndata: {", "\"stream_interrupted\""]).await;
+    check(never, chat, STREAMED, 200, &[": ", "\"stream_interrupted\""]).await;
+    check(never, messages, CHAT, 503, &["\"shutting_down\"", "overloaded_error"]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plain_answer_is_waited_for_and_dropped_with_its_client() {
     struct Tell(Arc<Mutex<bool>>);
