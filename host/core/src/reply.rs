@@ -13,7 +13,7 @@ use crate::target::TargetId;
 /// How far the answer is from what was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Degraded {
-    /// The first target in order answered.
+    /// The first target answered, in the operator's order or the policy's.
     #[default]
     None,
     /// Another target answered.

@@ -44,13 +44,15 @@ pub(super) async fn in_order(
     alias: &Alias,
 ) -> Candidates {
     let plan = plan(engine, plugins, request, alias).await;
+    let mut order = route::order(&alias.targets, &plan);
+    // A policy's choice is as good as the operator's own order: its first is nobody's fallback.
+    let first = order.first().copied();
     let mut known: Vec<Option<Candidate>> = Vec::with_capacity(alias.targets.len());
     let mut broken = Vec::new();
     for (index, wish) in alias.targets.iter().enumerate() {
-        let candidate = candidate(engine, plugins, request, wish, index == 0).await;
+        let candidate = candidate(engine, plugins, request, wish, first == Some(index)).await;
         known.push(candidate.map_err(|failure| broken.push((wish.id.clone(), failure))).ok());
     }
-    let mut order = route::order(&alias.targets, &plan);
     order.retain(|index| known.get(*index).is_some_and(Option::is_some));
     let fit = |index: usize| match known.get(index) {
         Some(Some(candidate)) => {
@@ -82,6 +84,10 @@ async fn candidate(
     }
     let capabilities = adapter.model(&wish.id.model).await;
     let capabilities = capabilities.map_err(|fault| plugin_failure(engine, request, &wish.id, fault))?;
+    let capabilities = match &wish.overrides {
+        Some(overrides) => Arc::new(overrides.apply(&capabilities)),
+        None => capabilities,
+    };
     if request.facts.stream && !capabilities.streams {
         let failure = Failure::new(Class::UnsupportedParameter, "the model does not stream");
         return Err(Failure { param: Some("stream".to_owned()), ..failure });
@@ -89,10 +95,7 @@ async fn candidate(
     Ok(Candidate {
         target: wish.id.clone(),
         adapter: Arc::clone(adapter),
-        capabilities: match &wish.overrides {
-            Some(overrides) => Arc::new(overrides.apply(&capabilities)),
-            None => capabilities,
-        },
+        capabilities,
         state: engine.targets.get(&wish.id),
         degraded: if primary { Degraded::None } else { Degraded::Fallback },
     })
