@@ -114,8 +114,8 @@ impl<A: ProviderAdapter> Guest for Exported<A> {
         A::model(&name, &config)
     }
 
-    fn build_request(body: &RequestBody, target: Target) -> Result<HttpRequest, ProviderError> {
-        A::build_request(body, &target)
+    fn build_request(body: RequestBody, target: Target) -> Result<HttpRequest, ProviderError> {
+        A::build_request(&body, &target)
     }
 
     fn parse_response(kind: String, target: Target, reply: Reply) -> Result<Answer, ProviderError> {

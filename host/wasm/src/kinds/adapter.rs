@@ -118,8 +118,7 @@ impl Generation<AdapterExports> {
             fingerprint: body.fingerprint(),
         };
         self.call(work, move |store, exports| {
-            let answer =
-                exports.provider.call_build_request(store, Resource::<Body>::new_borrow(0), &target)?;
+            let answer = exports.provider.call_build_request(store, Resource::<Body>::new_own(0), &target)?;
             Ok(match answer {
                 Ok(request) => answers::wire_plan(request).map(Ok),
                 Err(error) => Ok(Err(answers::provider_error(error))),

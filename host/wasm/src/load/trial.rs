@@ -66,7 +66,7 @@ fn exchange(generation: &Arc<Generation<AdapterExports>>, config: &str) -> Resul
     let target: provider::Target = questions::target(&target, config);
     let body = Arc::new(body);
     generation.call_here(Work { body: Some(body), ..Work::new(cpu) }, |store, exports| {
-        let body = wasmtime::component::Resource::<Body>::new_borrow(0);
+        let body = wasmtime::component::Resource::<Body>::new_own(0);
         let answer = exports.provider.call_build_request(store, body, &target)?;
         Ok(answer.map_or(Ok(()), |request| answers::wire_plan(request).map(drop)))
     })?;

@@ -103,6 +103,11 @@ fn ready_at_once(call: impl Future) -> bool {
     matches!(pin!(call).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
 }
 
+/// A call that runs on another thread may be done before it is looked at, but not every time.
+fn runs_elsewhere<F: Future>(call: impl Fn() -> F) -> bool {
+    (0..100).any(|_| !ready_at_once(call()))
+}
+
 #[tokio::test]
 async fn fast_calls_are_ready_at_once_and_slow_plugins_move_aside() {
     let house = House::good();
@@ -116,7 +121,7 @@ async fn fast_calls_are_ready_at_once_and_slow_plugins_move_aside() {
     }
     let version = house.status("good").version.unwrap();
     assert!(version.blocking, "mean {} us", version.mean_call_us);
-    assert!(!ready_at_once(build(&adapter, "bad:slow")), "it runs elsewhere");
+    assert!(runs_elsewhere(|| build(&adapter, "bad:slow")));
     assert_eq!(mark(&adapter).await, "1");
 
     for _ in 0..200 {
@@ -132,6 +137,6 @@ async fn one_missed_deadline_moves_a_plugin_aside() {
     let adapter = house.adapter("p");
     assert_eq!(build_fault(&adapter, "bad:spin").await.code, "P031");
     assert!(house.status("good").version.unwrap().blocking);
-    assert!(!ready_at_once(build(&adapter, "m")));
+    assert!(runs_elsewhere(|| build(&adapter, "m")));
     assert_eq!(mark(&adapter).await, "1");
 }

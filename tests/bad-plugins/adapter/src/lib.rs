@@ -146,7 +146,7 @@ impl provider::Guest for Component {
         })
     }
 
-    fn build_request(body: &RequestBody, target: Target) -> Result<HttpRequest, ProviderError> {
+    fn build_request(body: RequestBody, target: Target) -> Result<HttpRequest, ProviderError> {
         let mode = mode(&target.model);
         if body.member("poison").is_some() {
             panic!("poisoned by the request");
