@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use clap::Args;
+use clap::{Args, value_parser};
 use seawall_core::note::Note;
 use seawall_sim::{Sim, SimOptions};
 use tokio::sync::broadcast::Receiver;
@@ -30,11 +30,13 @@ const CONFIG: &str = include_str!("../../../examples/demo.toml");
 /// Simulated models think for a moment and then write as fast as one can follow.
 const FIRST_TOKEN_MS: u64 = 80;
 const PACE_MS: u64 = 25;
+/// Leaves room for the ports that are counted from it.
+const HIGHEST_PORT: i64 = u16::MAX as i64 - 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Port for clients; operators get the next one, the simulated providers the tenth after it; 0 takes any.
-    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = value_parser!(u16).range(..=HIGHEST_PORT))]
     port: u16,
     /// Send a few requests, break a provider between them, and end.
     #[arg(long)]
@@ -68,9 +70,9 @@ impl Demo {
         let options = StartOptions { pause: Duration::ZERO, ..StartOptions::default() };
         plugins::announce_first_start(&config.state_dir);
         let running = server::start(config.clone(), options).await?;
+        let notes = running.notes.subscribe();
         plugins::all_or_warn(&config, &running.plugins)?;
 
-        let notes = running.notes.subscribe();
         let stage = script::Stage { gateway: running.data_addr, sim: sim.addr() };
         script::introduce(
             &stage,
@@ -114,11 +116,7 @@ async fn narrate(mut notes: Receiver<Arc<Note>>, aloud: bool) {
     let mut narrator = Narrator::new(Paint::for_stdout());
     loop {
         match notes.recv().await {
-            Ok(note) if aloud => {
-                if let Some(told) = narrator.tell(&note, SystemTime::now()) {
-                    line(told);
-                }
-            }
+            Ok(note) if aloud => narrator.tell(&note, SystemTime::now()).iter().for_each(line),
             Ok(_) => {}
             Err(RecvError::Lagged(missed)) => {
                 aside(format!("... {missed} things happened faster than they could be told"))

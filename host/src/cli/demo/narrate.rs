@@ -1,9 +1,11 @@
 //! Notes as sentences: at most one short line for each thing that happened, and none for what went as it should.
 //!
-//! A failure waits for what comes next, so that "failed; trying the next one" is one line. What is remembered of
-//! requests under way is bounded; a request that fell out of memory is told without its alias.
+//! A failure waits for what comes next, so that "failed; trying the next one" is one line, and a breaker's change waits
+//! for the line of the request that caused it. What is remembered of requests under way and of breakers is bounded; a
+//! request that fell out of memory is told without its alias.
 
 use std::collections::VecDeque;
+use std::mem::take;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seawall_core::class::Failure;
@@ -15,6 +17,10 @@ use super::super::output::Paint;
 
 /// Requests remembered at a time.
 const MEMORY: usize = 256;
+/// Breakers remembered at a time.
+const BREAKERS: usize = 64;
+/// Changes that wait for one request's next line.
+const CONSEQUENCES: usize = 8;
 
 /// Tells one line at a time.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(super) struct Narrator {
     paint: Paint,
     /// Oldest first.
     under_way: VecDeque<Story>,
+    /// The last known state of breakers, the latest change last.
+    circuits: VecDeque<(TargetId, Circuit)>,
 }
 
 /// What is remembered of a request under way.
@@ -31,17 +39,27 @@ struct Story {
     model: String,
     /// What went wrong since the last line.
     untold: Vec<String>,
+    /// What it caused, for after its next line.
+    consequences: Vec<String>,
 }
 
 impl Narrator {
     pub(super) fn new(paint: Paint) -> Self {
-        Self { paint, under_way: VecDeque::new() }
+        Self { paint, under_way: VecDeque::new(), circuits: VecDeque::new() }
     }
 
-    /// The line for this note, if it is worth one.
-    pub(super) fn tell(&mut self, note: &Note, now: SystemTime) -> Option<String> {
-        let sentence = self.sentence(note)?;
-        Some(format!("{} {sentence}", self.paint.dim(&clock(now))))
+    /// The lines for this note, if it is worth any.
+    pub(super) fn tell(&mut self, note: &Note, now: SystemTime) -> Vec<String> {
+        let sentence = self.sentence(note);
+        let mut lines: Vec<String> = sentence.into_iter().collect();
+        if let Some(id) = told_of(note).filter(|_| !lines.is_empty()) {
+            lines.append(&mut self.story(id).map(|story| take(&mut story.consequences)).unwrap_or_default());
+        }
+        if let Note::RequestEnded { id, .. } = note {
+            self.under_way.retain(|story| story.id != *id);
+        }
+        let time = self.paint.dim(&clock(now));
+        lines.iter().map(|line| format!("{time} {line}")).collect()
     }
 
     fn sentence(&mut self, note: &Note) -> Option<String> {
@@ -50,12 +68,18 @@ impl Narrator {
                 if self.under_way.len() >= MEMORY {
                     self.under_way.pop_front();
                 }
-                self.under_way.push_back(Story { id: *id, model: model.clone(), untold: Vec::new() });
+                let (untold, consequences) = (Vec::new(), Vec::new());
+                self.under_way.push_back(Story { id: *id, model: model.clone(), untold, consequences });
                 None
             }
             Note::Skipped { id, target, gate, retry_in } => {
                 let rest = retry_in.map(|rest| format!(", {} to go", span(rest))).unwrap_or_default();
-                self.remember(*id, self.paint.yellow(&format!("{target} skipped: {}{rest}", reason(*gate))))
+                let why = match (gate, self.circuit_of(target)) {
+                    (Gate::Breaker, Some(Circuit::Closed)) => "it gets its traffic back step by step",
+                    (Gate::Breaker, Some(Circuit::HalfOpen)) => "another request is testing it",
+                    _ => reason(*gate),
+                };
+                self.remember(*id, self.paint.yellow(&format!("{target} skipped: {why}{rest}")))
             }
             Note::AttemptFailed { id, target, failure, after, .. } => {
                 let what = format!("{target} failed: {} after {}", cause(failure), span(*after));
@@ -76,11 +100,21 @@ impl Narrator {
                 let what = format!("{target}: plugin fault {code}: {message}");
                 Some(format!("{}{}", self.opening(*id), self.paint.red(&what)))
             }
-            Note::Committed { .. } => None,
+            Note::Committed { id, target, .. } => {
+                // Else a stream's breaker would wait for the stream's end.
+                if self.story(*id).is_none_or(|story| story.consequences.is_empty()) {
+                    return None;
+                }
+                let untold = self.untold(*id).map(|untold| format!("{untold}; ")).unwrap_or_default();
+                Some(format!(
+                    "{}{untold}{}",
+                    self.opening(*id),
+                    self.paint.green(&format!("{target} answers"))
+                ))
+            }
             Note::RequestEnded { id, outcome, target, attempts, after, class, .. } => {
                 let opening = self.opening(*id);
                 let untold = self.untold(*id).map(|untold| format!("{untold}; ")).unwrap_or_default();
-                self.under_way.retain(|story| story.id != *id);
                 let calls = if *attempts == 1 { "1 call".to_owned() } else { format!("{attempts} calls") };
                 let by = target.as_ref().map(|target| format!("{target} ")).unwrap_or_default();
                 let class = class.map(|class| format!(": {class}")).unwrap_or_default();
@@ -95,8 +129,18 @@ impl Narrator {
                 };
                 Some(format!("{opening}{untold}{end} in {}, {calls}", span(*after)))
             }
-            Note::CircuitChanged { target, to, reason, open_for, .. } => {
-                Some(self.circuit(target, *to, reason, *open_for))
+            Note::CircuitChanged { target, to, reason, open_for, causes, .. } => {
+                self.know_circuit(target, *to);
+                let line = self.circuit(target, *to, reason, *open_for);
+                let decided = matches!(to, Circuit::Open | Circuit::Closed);
+                let cause = causes.last().filter(|_| decided).and_then(|cause| self.story(*cause));
+                match cause.filter(|story| story.consequences.len() < CONSEQUENCES) {
+                    Some(story) => {
+                        story.consequences.push(line);
+                        None
+                    }
+                    None => Some(line),
+                }
             }
             Note::GateClosed { target, gate, for_time, .. } => {
                 Some(self.paint.yellow(&format!("{target} rests for {}: {}", span(*for_time), reason(*gate))))
@@ -115,6 +159,18 @@ impl Narrator {
         format!("{name} {change} {}", self.paint.dim(&format!("({})", reason.replace('_', " "))))
     }
 
+    fn circuit_of(&self, target: &TargetId) -> Option<Circuit> {
+        self.circuits.iter().find(|(known, _)| known == target).map(|(_, circuit)| *circuit)
+    }
+
+    fn know_circuit(&mut self, target: &TargetId, circuit: Circuit) {
+        self.circuits.retain(|(known, _)| known != target);
+        if self.circuits.len() >= BREAKERS {
+            self.circuits.pop_front();
+        }
+        self.circuits.push_back((target.clone(), circuit));
+    }
+
     fn story(&mut self, id: RequestId) -> Option<&mut Story> {
         self.under_way.iter_mut().rev().find(|story| story.id == id)
     }
@@ -131,7 +187,7 @@ impl Narrator {
     }
 
     fn untold(&mut self, id: RequestId) -> Option<String> {
-        let clauses = std::mem::take(&mut self.story(id)?.untold);
+        let clauses = take(&mut self.story(id)?.untold);
         (!clauses.is_empty()).then(|| clauses.join("; "))
     }
 
@@ -143,9 +199,30 @@ impl Narrator {
     }
 }
 
+/// Whose line a note belongs to.
+fn told_of(note: &Note) -> Option<RequestId> {
+    match note {
+        Note::RequestStarted { id, .. }
+        | Note::Skipped { id, .. }
+        | Note::AttemptStarted { id, .. }
+        | Note::AttemptFailed { id, .. }
+        | Note::Committed { id, .. }
+        | Note::RequestEnded { id, .. }
+        | Note::GateClosed { id, .. }
+        | Note::FaultInjected { id, .. }
+        | Note::PluginFault { id, .. } => Some(*id),
+        Note::CircuitChanged { .. } => None,
+    }
+}
+
+/// The class, and what stood in the way: a status, or what the transport saw.
 fn cause(failure: &Failure) -> String {
     let words = failure.class.label().replace('_', " ");
-    failure.status.map_or(words.clone(), |status| format!("{words} ({status})"))
+    match (failure.status, &failure.code) {
+        (Some(status), _) => format!("{words} ({status})"),
+        (None, Some(code)) => format!("{words} ({code})"),
+        (None, None) => words,
+    }
 }
 
 fn reason(gate: Gate) -> &'static str {

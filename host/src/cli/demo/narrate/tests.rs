@@ -34,11 +34,16 @@ fn ended(outcome: Outcome, target: Option<&str>, attempts: u32) -> Note {
     }
 }
 
+fn changed(target: &str, to: Circuit, open_for: Option<Duration>, causes: Vec<RequestId>) -> Note {
+    let (target, from) = (TargetId::parse(target).unwrap(), Circuit::Closed);
+    Note::CircuitChanged { target, from, to, reason: "consecutive_failures", open_for, causes }
+}
+
 #[track_caller]
 fn check(notes: &[Note], expected: &[&str]) {
     let mut narrator = Narrator::new(Paint::Off);
     let at = UNIX_EPOCH + Duration::from_secs(10 * 3600 + 2 * 60 + 11);
-    let told: Vec<String> = notes.iter().filter_map(|note| narrator.tell(note, at)).collect();
+    let told: Vec<String> = notes.iter().flat_map(|note| narrator.tell(note, at)).collect();
     assert_eq!(told, expected);
 }
 
@@ -93,14 +98,7 @@ fn the_last_failure_is_told_at_the_end() {
 
 #[test]
 fn breakers_are_told_in_words() {
-    let change = |to, open_for| Note::CircuitChanged {
-        target: TargetId::new("one", "m"),
-        from: Circuit::Closed,
-        to,
-        reason: "consecutive_failures",
-        open_for,
-        causes: vec![],
-    };
+    let change = |to, open_for| changed("one/m", to, open_for, vec![]);
     check(
         &[
             change(Circuit::Open, Some(Duration::from_secs(5))),
@@ -116,6 +114,57 @@ fn breakers_are_told_in_words() {
 }
 
 #[test]
+fn a_breaker_is_told_after_what_changed_it() {
+    check(
+        &[
+            started(ID.0),
+            attempt("one/m", 1),
+            changed("one/m", Circuit::Open, Some(Duration::from_secs(5)), vec![RequestId(1), ID]),
+            failed("one/m"),
+            attempt("two/n", 2),
+        ],
+        &[
+            "10:02:11 req_9f3a chat: one/m failed: overloaded (503) after 3 ms; trying two/n",
+            "10:02:11 breaker of one/m opens for 5.0 s (consecutive failures)",
+        ],
+    );
+    let testing = Note::AttemptStarted { id: ID, target: TargetId::new("one", "m"), number: 1, probe: true };
+    let committed =
+        Note::Committed { id: ID, target: TargetId::new("one", "m"), after: Duration::from_millis(3) };
+    check(
+        &[
+            started(ID.0),
+            changed("one/m", Circuit::HalfOpen, None, vec![ID]),
+            testing,
+            changed("one/m", Circuit::Closed, None, vec![ID]),
+            committed,
+        ],
+        &[
+            "10:02:11 breaker of one/m half open: one call may test it (consecutive failures)",
+            "10:02:11 req_9f3a chat: one/m is being tested; one/m answers",
+            "10:02:11 breaker of one/m closes, it is healthy again (consecutive failures)",
+        ],
+    );
+}
+
+#[test]
+fn a_healed_target_is_not_said_to_be_broken() {
+    let skipped = Note::Skipped {
+        id: ID,
+        target: TargetId::new("one", "m"),
+        gate: Gate::Breaker,
+        retry_in: Some(Duration::from_millis(100)),
+    };
+    check(
+        &[changed("one/m", Circuit::Closed, None, vec![]), started(ID.0), skipped, attempt("two/n", 1)],
+        &[
+            "10:02:11 breaker of one/m closes, it is healthy again (consecutive failures)",
+            "10:02:11 req_9f3a chat: one/m skipped: it gets its traffic back step by step, 100 ms to go; trying two/n",
+        ],
+    );
+}
+
+#[test]
 fn memory_is_bounded_and_the_forgotten_are_still_told() {
     let mut narrator = Narrator::new(Paint::Off);
     narrator.tell(&started(ID.0), UNIX_EPOCH);
@@ -124,13 +173,17 @@ fn memory_is_bounded_and_the_forgotten_are_still_told() {
     }
     assert_eq!(narrator.under_way.len(), MEMORY);
     let line = narrator.tell(&failed("one/m"), UNIX_EPOCH);
-    assert_eq!(line.as_deref(), Some("00:00:00 req_9f3a one/m failed: overloaded (503) after 3 ms"));
+    assert_eq!(line, ["00:00:00 req_9f3a one/m failed: overloaded (503) after 3 ms"]);
+    for target in 0..10_000 {
+        narrator.tell(&changed(&format!("p/{target}"), Circuit::Open, None, vec![]), UNIX_EPOCH);
+    }
+    assert_eq!(narrator.circuits.len(), BREAKERS);
 }
 
 #[test]
 fn colours_only_where_they_are_wanted() {
     let mut narrator = Narrator::new(Paint::On);
     narrator.tell(&started(ID.0), UNIX_EPOCH);
-    let line = narrator.tell(&ended(Outcome::Primary, Some("one/m"), 1), UNIX_EPOCH).unwrap();
-    assert!(line.contains("\x1b[32mone/m answered\x1b[0m"), "{line:?}");
+    let lines = narrator.tell(&ended(Outcome::Primary, Some("one/m"), 1), UNIX_EPOCH);
+    assert!(lines.concat().contains("\x1b[32mone/m answered\x1b[0m"), "{lines:?}");
 }
