@@ -46,6 +46,7 @@ impl Gateway {
         let alias = match config.resolve(&request.facts.model) {
             Ok(alias) => alias,
             Err(error) => {
+                tracing::debug!(request = %request.id, status = error.status, code = error.code, "request refused");
                 let trail = Trail {
                     id: request.id,
                     target: None,

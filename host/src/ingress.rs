@@ -105,7 +105,10 @@ impl Ingress {
         let (head, body) = request.into_parts();
         let request = match self.admit(protocol, id, head, body).await {
             Ok(request) => request,
-            Err(error) => return answer::refusal(protocol, id, &error),
+            Err(error) => {
+                tracing::debug!(request = %id, status = error.status, code = error.code, "request refused");
+                return answer::refusal(protocol, id, &error);
+            }
         };
         let wants_stream = request.facts.stream;
         let handling = Arc::clone(&self.handler).handle(request);

@@ -338,14 +338,21 @@ pub(crate) fn transport_failure(failure: TransportFailure) -> Failure {
         TransportFailure::ConnectTimeout => Class::TimeoutConnect,
         TransportFailure::Body(_) | TransportFailure::TooLarge { .. } => Class::ServerError,
     };
-    let message = match failure {
+    let message = match &failure {
         TransportFailure::Connect(_) => "no connection to the provider",
         TransportFailure::ConnectTimeout => "no connection to the provider in time",
         TransportFailure::Reset(_) => "the provider closed the connection before an answer",
         TransportFailure::Body(_) => "the provider's answer broke off",
         TransportFailure::TooLarge { .. } => "the provider's answer is larger than the configured limit",
     };
-    Failure::new(class, message)
+    // Operators need the difference between a refused connection and a name that does not resolve.
+    let code = match failure {
+        TransportFailure::Connect(why) | TransportFailure::Reset(why) | TransportFailure::Body(why) => {
+            Some(why)
+        }
+        TransportFailure::ConnectTimeout | TransportFailure::TooLarge { .. } => None,
+    };
+    Failure { code, ..Failure::new(class, message) }
 }
 
 /// Whether the content type says that this is one document and no stream.

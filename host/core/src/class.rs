@@ -147,7 +147,7 @@ pub struct Failure {
     pub message: String,
     /// The provider's hint.
     pub retry_after: Option<Duration>,
-    /// The provider's own code.
+    /// The provider's own code; of a failure without a reply, what the transport saw.
     pub code: Option<String>,
     /// The offending request member.
     pub param: Option<String>,

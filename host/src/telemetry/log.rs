@@ -6,6 +6,9 @@ use std::time::Duration;
 use seawall_core::note::{Circuit, Gate, Note, Outcome};
 use tracing::{Level, debug, enabled, info, warn};
 
+/// In characters.
+const LONGEST_CODE: usize = 64;
+
 /// Writes the line, if anybody wants it.
 pub(super) fn line(note: &Note) {
     match note {
@@ -21,7 +24,7 @@ pub(super) fn line(note: &Note) {
         Note::AttemptFailed { id, target, number, failure, after } => {
             info!(
                 request = %id, %target, attempt = number, class = failure.class.label(), status = failure.status,
-                code = failure.code.as_deref(), after_ms = ms(*after), "attempt failed"
+                code = failure.code.as_deref().map(short), after_ms = ms(*after), "attempt failed"
             );
         }
         Note::Committed { id, target, after } => {
@@ -57,7 +60,7 @@ pub(super) fn line(note: &Note) {
             if *gate == Gate::Rate {
                 info!(request = %id, %target, gate = gate.label(), for_ms, "gate closed");
             } else {
-                warn!(request = %id, %target, gate = gate.label(), for_ms, "gate closed");
+                warn!(request = %id, %target, gate = gate.label(), for_ms, "{}", what_to_do(*gate));
             }
         }
         Note::FaultInjected { id, target, kind, action } => {
@@ -67,6 +70,21 @@ pub(super) fn line(note: &Note) {
             warn!(request = %id, %target, code, message, "plugin fault");
         }
     }
+}
+
+/// What somebody who is woken by a closed gate should look at.
+fn what_to_do(gate: Gate) -> &'static str {
+    match gate {
+        Gate::Credential => "gate closed: the provider refuses the configured credential; check the key",
+        Gate::Quota => "gate closed: the credential's allowance is used up; check the account",
+        Gate::MissingModel => "gate closed: the provider does not know the model; check its name",
+        Gate::Breaker | Gate::Rate | Gate::NoAdapter => "gate closed",
+    }
+}
+
+/// Codes come from outside: a short beginning of one line is all that a log takes.
+fn short(code: &str) -> String {
+    code.chars().take(LONGEST_CODE).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn ms(time: Duration) -> u64 {

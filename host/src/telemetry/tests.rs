@@ -1,12 +1,14 @@
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use seawall_core::class::{Class, Failure};
-use seawall_core::note::{Circuit, Note, Outcome};
+use seawall_core::note::{Circuit, Gate, Note, Outcome};
 use seawall_core::ports::Observer;
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
 
-use super::{LIVE_BUFFER, Notes, filter};
+use super::{LIVE_BUFFER, Notes, filter, log};
 
 const ID: RequestId = RequestId(7);
 
@@ -58,6 +60,49 @@ async fn a_slow_watcher_loses_the_oldest_and_blocks_nobody() {
     }
     assert!(watcher.recv().await.is_err(), "it is told that it lagged");
     assert!(watcher.recv().await.is_ok(), "and goes on from what is kept");
+}
+
+/// What the lines of these notes say, as JSON.
+fn lines(notes: &[Note]) -> String {
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let page = Page::default();
+    let writer = page.clone();
+    let lines = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(lines, || notes.iter().for_each(log::line));
+    String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+}
+
+#[test]
+fn what_a_provider_wrote_stays_out_but_for_a_short_code() {
+    let mut failure = Failure::new(Class::ServerError, "secret words of the provider");
+    failure.code = Some(format!("odd\ncode{}", "x".repeat(10_000)));
+    let target = TargetId::new("left", "m");
+    let text = lines(&[Note::AttemptFailed { id: ID, target, number: 1, failure, after: Duration::ZERO }]);
+    assert!(text.contains(r#""class":"server_error""#) && text.contains("odd codexxx"), "{text}");
+    assert!(!text.contains("secret") && text.len() < 500, "{text}");
+}
+
+#[test]
+fn a_gate_that_needs_somebody_says_what_for() {
+    let check = |gate: Gate, level: &str, says: &str| {
+        let target = TargetId::new("left", "m");
+        let text = lines(&[Note::GateClosed { target, gate, for_time: Duration::from_secs(1), id: ID }]);
+        assert!(text.contains(&format!(r#""level":"{level}""#)) && text.contains(says), "{gate:?}: {text}");
+    };
+    check(Gate::Rate, "INFO", r#""message":"gate closed""#);
+    check(Gate::Credential, "WARN", "refuses the configured credential; check the key");
+    check(Gate::Quota, "WARN", "allowance is used up");
+    check(Gate::MissingModel, "WARN", "does not know the model");
 }
 
 #[test]

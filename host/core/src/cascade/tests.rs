@@ -126,6 +126,20 @@ async fn a_failing_first_target_is_replaced_before_the_client_notices() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn operators_are_told_what_the_transport_saw() {
+    for (script, saw) in [(Script::Refuse, "refused"), (Script::Reset, "reset")] {
+        let world = World::new(&["a", "b"]);
+        world.script("a", [script]);
+        ask(&world, &["a", "b"], Protocol::Chat, false).await;
+        let told = world.notes.all().into_iter().find_map(|note| match note {
+            Note::AttemptFailed { failure, .. } => failure.code,
+            _ => None,
+        });
+        assert_eq!(told.as_deref(), Some(saw));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_retry_that_the_budget_does_not_grant() {
     // Four candidates and four attempts: none is left for asking the first one again.
     let names = ["a", "b", "c", "d"];
