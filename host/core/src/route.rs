@@ -53,6 +53,9 @@ pub enum Fit {
 /// The order of candidates as indices: those that the plan names first, in its order; then the rest as configured.
 /// Names in the plan that are no candidates are dropped, repeated ones count once, excluded ones never come back.
 pub fn order(candidates: &[AliasTarget], plan: &RoutePlan) -> Vec<usize> {
+    if plan.order.is_empty() && plan.exclude.is_empty() {
+        return (0..candidates.len()).collect();
+    }
     let names: Vec<String> = candidates.iter().map(|candidate| candidate.id.to_string()).collect();
     let excluded = |name: &String| plan.exclude.contains(name);
     let wished = plan.order.iter().filter_map(|wish| names.iter().position(|name| name == wish));

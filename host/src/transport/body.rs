@@ -43,7 +43,10 @@ impl ByteSource for AnswerBody {
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.held.add(bytes);
                     self.gave_turn = false;
-                    if self.held.len() < ENOUGH {
+                    // Of a body whose length was announced the end is known with its last byte: no turn is given away.
+                    if self.frames.is_over() {
+                        self.end = Some(None);
+                    } else if self.held.len() < ENOUGH {
                         continue;
                     }
                 }
@@ -112,6 +115,10 @@ struct Frames {
 }
 
 impl Frames {
+    fn is_over(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         loop {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {

@@ -8,8 +8,6 @@ use futures_util::future::join_all;
 /// One request's times.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
-    /// Until the first byte of the body.
-    pub(crate) first: Duration,
     /// Until the end.
     pub(crate) whole: Duration,
 }
@@ -65,13 +63,10 @@ impl Load {
             self.url,
             reply.text().await
         );
-        let mut first = None;
         let mut bytes = reply.bytes_stream();
         while let Some(piece) = bytes.next().await {
             piece.expect("a whole answer");
-            first.get_or_insert_with(|| began.elapsed());
         }
-        let whole = began.elapsed();
-        Sample { first: first.unwrap_or(whole), whole }
+        Sample { whole: began.elapsed() }
     }
 }

@@ -28,6 +28,7 @@ impl Stage {
         let seawall = seawall();
         let (sim, proxy, gateway, admin) = (free_port(), free_port(), free_port(), free_port());
         let folder = tempfile::tempdir().expect("a folder");
+        let _already = rustls::crypto::ring::default_provider().install_default();
         let config = folder.path().join("seawall.toml");
         fs::write(&config, configuration(sim, gateway, admin, folder.path())).expect("a file");
 
@@ -97,6 +98,9 @@ async fn timed_start(start: impl Fn() -> Process, port: u16) -> (Process, Durati
     let began = Instant::now();
     let process = start();
     wait_until_open(port).await;
+    // The port is taken before plugins are loaded; an answer is what counts as started.
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    client.get(format!("http://127.0.0.1:{port}/v1/models")).send().await.expect("an answer");
     (process, began.elapsed())
 }
 

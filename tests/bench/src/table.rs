@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::load::Sample;
 use crate::stage::Stage;
 use crate::{Scenario, Seen};
 
@@ -47,10 +46,8 @@ pub(crate) fn head() {
 pub(crate) fn line(scenario: &Scenario, direct: &Seen, proxy: &Seen, gateway: &Seen) {
     let per_request = |seen: &Seen| seen.cpu.as_secs_f64() * 1e6 / f64::from(seen.requests.max(1));
     let (proxy_cpu, gateway_cpu) = (per_request(proxy), per_request(gateway));
-    // Of a paced stream the pace is most of the whole, so its first byte is what tells.
-    let time = |sample: &Sample| if scenario.paced { sample.first } else { sample.whole };
     let quantile = |seen: &Seen, share: f64| {
-        let mut times: Vec<f64> = seen.sequential.iter().map(|sample| millis(time(sample))).collect();
+        let mut times: Vec<f64> = seen.sequential.iter().map(|sample| millis(sample.whole)).collect();
         times.sort_by(f64::total_cmp);
         let index = ((times.len() as f64 - 1.0) * share).round() as usize;
         times.get(index).copied().unwrap_or(f64::NAN)

@@ -35,7 +35,7 @@ fn an_adapter_in_javascript_serves_plain_and_streamed() {
             let seen = reading::chat(status, stream, &body);
             assert_eq!((seen.status, seen.text.as_str()), (200, "1 2 3 4 5 6 7 8 9"), "{seen:?}");
         }
-        let body = json!({ "model": "js/demo", "messages": [{ "role": "user", "content": "[[sim:{\"faults\":[{\"kind\":\"status\",\"status\":404}]}]]" }] });
+        let body = json!({ "model": "js/demo", "messages": [{ "role": "user", "content": "[[sim:{\"kind\":\"status\",\"status\":404}]]" }] });
         let (status, body) = stage.post("/v1/chat/completions", &body).await;
         assert_eq!(status, 404, "the adapter's own classes count: {body}");
     });
