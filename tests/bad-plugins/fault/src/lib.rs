@@ -45,10 +45,9 @@ impl exports::seawall::plugin::fault::Guest for Component {
                 headers: vec![Header { name: "x-fault".into(), value: a.provider }],
                 body: b"down".to_vec(),
             }),
-            "fail" => Action::Fail(ClassFailure {
-                class: ErrorClass::RateLimited,
-                retry_after: Some("7".into()),
-            }),
+            "fail" => {
+                Action::Fail(ClassFailure { class: ErrorClass::RateLimited, retry_after: Some("7".into()) })
+            }
             "refuse" => Action::RefuseConnection,
             "reset" => Action::Reset,
             "hang" => Action::Hang,

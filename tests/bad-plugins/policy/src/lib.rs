@@ -37,11 +37,7 @@ impl exports::seawall::plugin::policy::Guest for Component {
             return Err("no opinion".into());
         }
         Ok(Plan {
-            exclude: candidates
-                .iter()
-                .filter(|c| c.circuit == Circuit::Open)
-                .map(|c| c.id.clone())
-                .collect(),
+            exclude: candidates.iter().filter(|c| c.circuit == Circuit::Open).map(|c| c.id.clone()).collect(),
             order: candidates.into_iter().rev().map(|c| c.id).collect(),
             hedge_after_ms: None,
             reason: format!("{} reversed at {}", req.alias, req.now_ms),
