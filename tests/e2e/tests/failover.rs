@@ -8,11 +8,12 @@
     reason = "a test fails loudly; serde_json's indexing gives null for what is missing"
 )]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seawall_e2e::{Stage, block_on, reading};
 use seawall_sim::{Sim, SimOptions};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 const TIMEOUTS: &str = r#"
 [models.chat.timeouts]
