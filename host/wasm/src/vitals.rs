@@ -1,6 +1,7 @@
 //! How one generation is doing: counts, mean time, and the strikes that may cost it its place.
 //!
-//! Three strikes in a minute from distinct requests, with at least half of the last twenty calls faulty, trip it. One
+//! Three strikes in a minute from distinct requests, with at least half of the last twenty calls made for requests that
+//! it failed, trip it: an adapter that writes requests well and fails to read every answer fails every request. One
 //! client that repeats one poisonous request adds a single strike, whatever it does.
 
 use std::collections::VecDeque;
@@ -34,8 +35,8 @@ pub(crate) struct Vitals {
 
 #[derive(Debug, Default)]
 struct Record {
-    /// Whether each of the last calls failed.
-    recent: VecDeque<bool>,
+    /// For which request each of the last calls was made, and whether it failed.
+    recent: VecDeque<(u64, bool)>,
     strikes: Strikes,
     last: Option<Problem>,
     tripped_at: Option<Duration>,
@@ -83,7 +84,7 @@ impl Vitals {
         if record.recent.len() >= RECENT {
             record.recent.pop_front();
         }
-        record.recent.push_back(blamed);
+        record.recent.push_back((fingerprint, blamed));
         let Some(problem) = problem.filter(|_| blamed) else { return false };
         self.faults.fetch_add(1, Ordering::Relaxed);
         record.last = Some(problem.clone());
@@ -151,7 +152,8 @@ impl Vitals {
 impl Record {
     fn strike(&mut self, now: Duration, fingerprint: u64) -> bool {
         self.strikes.add(now, fingerprint);
-        let faulty = self.recent.iter().filter(|fault| **fault).count();
+        let failed = |request: u64| self.recent.iter().any(|(known, fault)| *fault && *known == request);
+        let faulty = self.recent.iter().filter(|(request, _)| failed(*request)).count();
         let rested = self.tripped_at.is_none_or(|at| now.saturating_sub(at) >= WINDOW);
         let tripped = rested && self.strikes.0.len() >= STRIKES && faulty * 2 >= self.recent.len();
         if tripped {
@@ -186,6 +188,14 @@ mod tests {
         let vitals = vitals();
         assert_eq!([1, 2, 3, 4].map(|n| enter(&vitals, n, true)), [false, false, true, false]);
         assert_eq!(vitals.faults(), 4);
+    }
+
+    #[test]
+    fn failing_late_in_each_request_trips_it_too() {
+        let vitals = vitals();
+        // Writes the request, opens a decoder, fails to read: twice a request.
+        let call = |call: u64| enter(&vitals, call / 6, call % 3 == 2);
+        assert_eq!((0..18).filter(|n| call(*n)).collect::<Vec<_>>(), [14]);
     }
 
     #[test]

@@ -228,27 +228,33 @@ fn one_client_cannot_disable_a_plugin() {
 #[test]
 fn a_version_that_fails_in_service_rolls_back() {
     block_on(async {
-        let house = House::open(&["bad:none"]).await;
-        let target = "bad-none/count-5";
-        let (seen, _) = house.ask(target, false).await;
-        assert_eq!((seen.status, seen.text.as_str()), (200, "1 2 3 4 5"), "{seen:?}");
+        // Both load, for the trial reads no answer.
+        for (worse, stream) in [("parse-trap", false), ("feed-trap", true)] {
+            let house = House::open(&["bad:none"]).await;
+            let target = "bad-none/count-5";
+            let (seen, _) = house.ask(target, stream).await;
+            assert_eq!((seen.status, seen.error), (200, None));
 
-        // It loads, for the trial reads no whole answer.
-        let worse = components::misbehaving("parse-trap");
-        std::fs::write(house.folder.path().join("bad-none.wasm"), worse).expect("a file");
-        let generation = async || house.stage.plugin("bad-none").await["generation"].as_u64();
-        eventually("the worse version serves", async || generation().await == Some(2)).await;
-        eventually("the older version serves again", async || {
-            let (seen, _) = house.ask(target, false).await;
-            assert!([200, 502].contains(&seen.status), "{seen:?}");
-            generation().await == Some(1)
-        })
-        .await;
-        let plugin = house.problem("bad-none", "P050").await;
-        assert_eq!((&plugin["generation"], &plugin["state"]), (&json!(1), &json!("rolled_back")), "{plugin}");
-        let (seen, _) = house.ask(target, false).await;
-        assert_eq!((seen.status, seen.text.as_str()), (200, "1 2 3 4 5"), "{seen:?}");
-        println!("{} requests, then the older version served", house.questions.get() - 2);
+            let file = house.folder.path().join("bad-none.wasm");
+            std::fs::write(file, components::misbehaving(worse)).expect("a file");
+            let generation = async || house.stage.plugin("bad-none").await["generation"].as_u64();
+            eventually("the worse version serves", async || generation().await == Some(2)).await;
+            eventually("the older version serves again", async || {
+                let (seen, _) = house.ask(target, stream).await;
+                assert!([200, 502].contains(&seen.status), "{seen:?}");
+                generation().await == Some(1)
+            })
+            .await;
+            let plugin = house.problem("bad-none", "P050").await;
+            assert_eq!(
+                (&plugin["generation"], &plugin["state"]),
+                (&json!(1), &json!("rolled_back")),
+                "{plugin}"
+            );
+            let (seen, _) = house.ask(target, stream).await;
+            assert_eq!((seen.status, seen.error), (200, None));
+            println!("{worse}: {} requests, then the older version served", house.questions.get() - 2);
+        }
     });
 }
 
