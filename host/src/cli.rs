@@ -5,6 +5,7 @@
 
 mod config;
 mod demo;
+mod operators;
 mod output;
 mod plugin;
 mod plugins;

@@ -68,11 +68,6 @@ impl AdminToken {
     pub fn given(secret: SecretString) -> Self {
         Self { secret, fresh: false }
     }
-
-    /// The address that opens the admin interface with this token. For the operator's eyes only.
-    pub fn url(&self, admin: std::net::SocketAddr) -> String {
-        format!("http://{admin}/#token={}", self.secret.expose_secret())
-    }
 }
 
 impl StateDir {
@@ -98,7 +93,7 @@ impl StateDir {
 
     /// Where the admin token is kept.
     pub fn token_path(&self) -> PathBuf {
-        self.path.join(TOKEN_FILE)
+        token_path(&self.path)
     }
 
     /// The kept token; at the first start, a new one.
@@ -118,6 +113,11 @@ impl StateDir {
             Err(error) => Err(io_error("create", &path)(error)),
         }
     }
+}
+
+/// Where the admin token of a state directory is kept, whether there is one yet or not.
+pub fn token_path(state_dir: &Path) -> PathBuf {
+    state_dir.join(TOKEN_FILE)
 }
 
 fn read_token(path: &Path) -> Result<SecretString, StateError> {

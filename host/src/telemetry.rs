@@ -28,20 +28,24 @@ const QUIET: [&str; 8] =
     ["h2", "hyper", "hyper_util", "reqwest", "rustls", "wasmtime", "cranelift", "notify"];
 
 /// Sends log lines to standard error from now on. `SEAWALL_LOG` filters them (`info` unless set); a second call in one
-/// process changes nothing.
-pub fn init(format: LogFormat) {
+/// process changes nothing. Tells which format `auto` came to.
+pub fn init(format: LogFormat) -> LogFormat {
     let filter = filter(&std::env::var("SEAWALL_LOG").unwrap_or_default());
     let terminal = std::io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let json = match format {
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-        LogFormat::Auto => !terminal,
+    let format = match format {
+        LogFormat::Auto if terminal => LogFormat::Text,
+        LogFormat::Auto => LogFormat::Json,
+        chosen => chosen,
     };
     // An error means that a subscriber is there already, which is what is wanted.
-    let _ =
-        if json { lines.json().try_init() } else { lines.with_ansi(colour).with_target(false).try_init() };
+    let _ = if format == LogFormat::Json {
+        lines.json().try_init()
+    } else {
+        lines.with_ansi(colour).with_target(false).try_init()
+    };
+    format
 }
 
 fn filter(wanted: &str) -> EnvFilter {

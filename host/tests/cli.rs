@@ -2,8 +2,10 @@
 
 #[cfg(test)]
 mod cli {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::TcpStream;
     use std::path::{Path, PathBuf};
-    use std::process::{Command, Output};
+    use std::process::{Child, Command, Output, Stdio};
 
     /// A directory of its own for each test, so that nothing of the machine's user is read or written.
     struct Desk(tempfile::TempDir);
@@ -24,14 +26,53 @@ mod cli {
         }
 
         fn seawall_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Output {
-            Command::new(env!("CARGO_BIN_EXE_seawall"))
-                .args(words)
-                .current_dir(self.0.path())
-                .env_clear()
-                .env("XDG_STATE_HOME", self.0.path().join("state"))
-                .envs(variables.iter().copied())
-                .output()
-                .unwrap()
+            self.command(words).envs(variables.iter().copied()).output().unwrap()
+        }
+
+        fn command(&self, words: &[&str]) -> Command {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+            command.args(words).current_dir(self.0.path()).env_clear();
+            command.env("XDG_STATE_HOME", self.0.path().join("state"));
+            command
+        }
+
+        /// What `serve` says on both streams until it has said how operators get in; asks for status with the token
+        /// that this line of standard output names.
+        fn serve_until_told(&self) -> (String, String, String) {
+            let piped = Stdio::piped;
+            let child = self.command(&["serve"]).stdout(piped()).stderr(piped()).spawn().unwrap();
+            let mut child = Ends(child);
+            let mut said = String::new();
+            let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+            while !said.contains("/admin/status") {
+                let Some(line) = lines.next() else { break };
+                said.push_str(&(line.unwrap() + "\n"));
+            }
+            let token = std::fs::read_to_string(self.0.path().join("state/seawall/admin-token")).unwrap();
+            let addr = said.split("operators: http://").nth(1).unwrap().lines().next().unwrap();
+            let mut socket = TcpStream::connect(addr).unwrap();
+            let request = format!(
+                "GET /admin/status HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+                token.trim()
+            );
+            socket.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            child.0.kill().unwrap();
+            let mut logged = String::new();
+            child.0.stderr.take().unwrap().read_to_string(&mut logged).unwrap();
+            (said, logged, token.trim().to_owned())
+        }
+    }
+
+    /// A test that fails leaves no process behind.
+    struct Ends(Child);
+
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            drop(self.0.kill());
+            drop(self.0.wait());
         }
     }
 
@@ -67,6 +108,7 @@ mod cli {
         check(&desk.seawall(&[]), 64, &[], &["Usage: seawall"]);
         check(&desk.seawall(&["serv"]), 64, &[], &["serve"]);
         check(&desk.seawall(&["serve", "--listen", "nowhere"]), 64, &[], &["nowhere"]);
+        check(&desk.seawall(&["demo", "--port", "65530"]), 64, &[], &["65525"]);
         check(&desk.seawall(&["--help"]), 0, &["serve", "demo", "sim", "config", "plugin"], &[]);
         check(&desk.seawall(&["--version"]), 0, &[concat!("seawall ", env!("CARGO_PKG_VERSION"))], &[]);
     }
@@ -176,6 +218,33 @@ mod cli {
             return check(&output, 2, &[], &["cargo xtask plugins"]);
         }
         check(&output, 1, &[], &["set one of", "OPENAI_API_KEY", "seawall demo"]);
+    }
+
+    #[test]
+    fn serve_shows_the_token_once_and_how_to_use_it_and_logs_nothing_but_json() {
+        let desk = Desk::new();
+        desk.file(
+            "seawall.toml",
+            "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [providers.a]\nadapter = \"openai\"\n[providers.b]\nadapter = \"opneai\"\n\
+             [models.one]\ntargets = [\"a/m\"]\n[models.two]\ntargets = [\"b/m\"]\n",
+        );
+        if !plugins_are_built() {
+            return;
+        }
+        let (said, logged, token) = desk.serve_until_told();
+        for part in [&format!("token {token}\n"), "told by seawall.toml", "models:    one, two, or any"] {
+            assert!(said.contains(part), "{part} is missing: {said}");
+        }
+        for line in logged.lines() {
+            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "not JSON: {line}");
+        }
+        assert!(logged.contains("\"unknown-plugin\"") && logged.contains("1 of 2 providers"), "{logged}");
+        assert!(!logged.contains(&token));
+
+        let (said, logged, _) = desk.serve_until_told();
+        assert!(said.contains("authorization: Bearer $(cat '") && said.contains("admin-token')\""), "{said}");
+        assert!(!said.contains(&token) && !logged.contains(&token));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(crate) fn answer(shared: &Shared, parts: &Parts, body: &Bytes) -> Response<S
         _ => {
             return misuse(
                 StatusCode::NOT_FOUND,
-                "use /_sim or /_sim/lanes/{lane}, with /log or /last behind it",
+                "use /_sim or /_sim/lanes/{lane}, with /faults, /log or /last behind it",
             );
         }
     };
@@ -59,6 +59,10 @@ pub(crate) fn answer(shared: &Shared, parts: &Parts, body: &Bytes) -> Response<S
             lane.clear();
             ok(&lane.show())
         }
+        (&Method::DELETE, "faults") => {
+            lane.set_faults(Vec::new());
+            ok(&lane.show())
+        }
         (&Method::GET, "log") => ok(&serde_json::to_value(lane.log()).unwrap_or_default()),
         (&Method::DELETE, "log") => {
             lane.clear_log();
@@ -67,7 +71,7 @@ pub(crate) fn answer(shared: &Shared, parts: &Parts, body: &Bytes) -> Response<S
         (&Method::GET, "last") => last(&lane),
         _ => misuse(
             StatusCode::METHOD_NOT_ALLOWED,
-            "no such method here: GET, POST and DELETE a lane, GET and DELETE its log",
+            "no such method here: GET, POST and DELETE a lane, DELETE its faults, GET and DELETE its log",
         ),
     }
 }

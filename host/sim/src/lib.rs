@@ -114,6 +114,7 @@
 //! | `GET /_sim/lanes/{lane}` | settings, faults with how often they struck, number of requests |
 //! | `DELETE /_sim/lanes/{lane}` | no faults, default settings |
 //! | `GET /_sim/lanes/{lane}/log` | the requests, oldest first, at most [`LOG_CAPACITY`]; see [`Entry`] |
+//! | `DELETE /_sim/lanes/{lane}/faults` | no faults, the settings stay |
 //! | `DELETE /_sim/lanes/{lane}/log` | empties it |
 //! | `GET /_sim/lanes/{lane}/last` | the body of the last request |
 //!

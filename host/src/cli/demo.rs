@@ -20,8 +20,8 @@ use tokio::sync::broadcast::error::RecvError;
 use self::narrate::Narrator;
 use self::ports::Place;
 use super::output::{Paint, aside, line};
-use super::{CliError, Verdict, plugins};
-use crate::config::{Config, Environment, Source};
+use super::{CliError, Verdict, operators, plugins};
+use crate::config::{Config, Environment, LogFormat, Source};
 use crate::server::{self, Running, StartOptions};
 use crate::shutdown;
 
@@ -71,12 +71,12 @@ impl Demo {
         plugins::announce_first_start(&config.state_dir);
         let running = server::start(config.clone(), options).await?;
         let notes = running.notes.subscribe();
-        plugins::all_or_warn(&config, &running.plugins)?;
+        plugins::all_or_warn(&config, &running.plugins, LogFormat::Text)?;
 
         let stage = script::Stage { gateway: running.data_addr, sim: sim.addr() };
         script::introduce(
             &stage,
-            &running,
+            &operators::lines(&config, &running),
             [data.remark(data_port), admin.remark(admin_port), lanes.remark(sim_port)],
         );
         let verdict = self.play(&stage, notes).await;

@@ -9,7 +9,7 @@ use seawall_wasm::{Binding, Bundled, Code, HostOptions, Kind, PluginHost};
 use super::CliError;
 use super::output::aside;
 use crate::bundled::{HOW_TO_BUILD, bundled_plugins};
-use crate::config::{Config, ConfigErrors, PluginFacts, PluginKind, Problem};
+use crate::config::{Config, ConfigErrors, LogFormat, PluginFacts, PluginKind, Problem};
 use crate::state::{CODE_CACHE, StateDir, StateError};
 
 /// Why plugins cannot be looked at.
@@ -75,15 +75,18 @@ pub(super) fn problems(config: &Config, host: &PluginHost) -> Result<(), ConfigE
 
 /// Compiling plugins takes seconds, once; whoever waits should know for what.
 pub(super) fn announce_first_start(state_dir: &Path) {
+    const WHAT: &str = "compiling the plugins; later starts find them compiled ...";
     let cached = std::fs::read_dir(state_dir.join(CODE_CACHE)).is_ok_and(|mut files| files.next().is_some());
-    if !cached {
-        aside("compiling the plugins; later starts find them compiled ...");
+    match (cached, tracing::dispatcher::has_been_set()) {
+        (true, _) => {}
+        (false, true) => tracing::info!("{WHAT}"),
+        (false, false) => aside(WHAT),
     }
 }
 
 /// Says what plugins do not give, and goes on as long as one provider can be used: a damaged plugin must not keep the
-/// gateway from starting.
-pub(super) fn all_or_warn(config: &Config, host: &PluginHost) -> Result<(), CliError> {
+/// gateway from starting. Where logs are JSON, so are these.
+pub(super) fn all_or_warn(config: &Config, host: &PluginHost, format: LogFormat) -> Result<(), CliError> {
     let Err(errors) = problems(config, host) else { return Ok(()) };
     if host.status().is_empty() {
         return Err(PluginsError::None.into());
@@ -92,11 +95,18 @@ pub(super) fn all_or_warn(config: &Config, host: &PluginHost) -> Result<(), CliE
     if usable == 0 {
         return Err(errors.into());
     }
-    aside(errors.render().trim_end());
-    aside(format!(
-        "{usable} of {} providers can be used; the others wait for their plugin",
-        config.providers.len()
-    ));
+    let configured = config.providers.len();
+    let summary = format!("{usable} of {configured} providers can be used; the others wait for their plugin");
+    if format == LogFormat::Json {
+        for problem in errors.problems() {
+            let (line, fix) = (errors.line_of(problem), problem.fix.as_deref());
+            tracing::warn!(code = problem.code, line, fix, "{}", problem.cause);
+        }
+        tracing::warn!("{summary}");
+    } else {
+        aside(errors.render().trim_end());
+        aside(summary);
+    }
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::config::DEFAULT_FILE;
 use super::output::line;
-use super::{CliError, Verdict, plugins};
-use crate::config::{Config, DEFAULT_PLUGINS_DIR, Environment, default_state_dir};
+use super::{CliError, Verdict, operators, plugins};
+use crate::config::{Config, DEFAULT_PLUGINS_DIR, Environment, LogFormat, default_state_dir};
 use crate::server::{self, Running, StartOptions};
 use crate::telemetry;
 
@@ -28,10 +28,10 @@ impl Serve {
         if let Some(listen) = self.listen {
             config.listen_at(listen)?;
         }
-        telemetry::init(config.server.log_format);
+        let format = telemetry::init(config.server.log_format);
         plugins::announce_first_start(&config.state_dir);
         let running = server::start(config.clone(), StartOptions::default()).await?;
-        plugins::all_or_warn(&config, &running.plugins)?;
+        plugins::all_or_warn(&config, &running.plugins, format)?;
         announce(&config, &running);
         running.wait().await;
         Ok(Verdict::Good)
@@ -45,24 +45,34 @@ fn configuration(file: Option<&Path>) -> Result<Config, CliError> {
     if let Some(file) = file.or_else(|| usual.exists().then_some(usual)) {
         return Ok(Config::load(file, &env)?);
     }
+    telemetry::init(LogFormat::Auto);
     let host = plugins::load(Path::new(DEFAULT_PLUGINS_DIR), &default_state_dir(&env)?, Vec::new())?;
     Ok(Config::from_environment(&plugins::facts(&host), &env)?)
 }
 
 fn announce(config: &Config, running: &Running) {
-    let names: Vec<&str> = config.providers.keys().map(|name| &**name).collect();
+    let providers: Vec<&str> = config.providers.keys().map(|name| &**name).collect();
+    let aliases: Vec<&str> = config.aliases.keys().map(|name| &**name).collect();
     line(format!("seawall serves clients on http://{}", running.data_addr));
-    line(format!("  providers: {}", names.join(", ")));
-    match config.aliases.keys().next() {
-        Some(alias) => {
-            line(format!("  models:    {alias} and {} more, or any provider/model", config.aliases.len() - 1))
-        }
-        None => line("  models:    any provider/model"),
+    line(format!("  as told by {}", config.source.name()));
+    line(format!("  providers: {}", some(&providers)));
+    line(match aliases.as_slice() {
+        [] => "  models:    any provider/model".to_owned(),
+        aliases => format!("  models:    {}, or any provider/model", some(aliases)),
+    });
+    let mut heading = "  operators:";
+    for told in operators::lines(config, running) {
+        line(format!("{heading} {told}"));
+        heading = "            ";
     }
-    if running.admin_token.fresh {
-        line(format!("  operators: {}", running.admin_token.url(running.admin_addr)));
-        line("             (shown this once; the token is kept in the state directory)");
-    } else {
-        line(format!("  operators: http://{}", running.admin_addr));
+}
+
+/// The first few names, and how many more there are.
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    let shown: Vec<&str> = names.iter().take(SHOWN).copied().collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }

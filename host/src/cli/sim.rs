@@ -30,7 +30,7 @@ impl Simulate {
             "  what is here, and each provider's base path:  curl -s http://{addr}/_sim\n  \
              break lane `one` for everybody:                curl -s http://{addr}/_sim/lanes/one \
              -d '{{\"faults\": [{{\"kind\": \"status\", \"status\": 503}}]}}'\n  \
-             heal it:                                       curl -s -X DELETE http://{addr}/_sim/lanes/one\n  \
+             heal it:                                       curl -s -X DELETE http://{addr}/_sim/lanes/one/faults\n  \
              what it was asked:                             curl -s http://{addr}/_sim/lanes/one/log\n\
              A lane is the first part of a base URL's path and exists as soon as it is used. Ctrl-c ends."
         ));

@@ -30,6 +30,9 @@ async fn faults_are_armed_shown_and_cleared_over_http() {
     assert_eq!(seen, [200, 503, 503, 200]);
     let shown = get(sim.addr(), "/_sim/lanes/a").await.json();
     assert_eq!((&shown["faults"][0]["taken"], &shown["requests"]), (&json!(2), &json!(4)));
+    post(sim.addr(), "/_sim/lanes/a", &json!({"pace_ms": 1})).await;
+    let healed = send(sim.addr(), "DELETE", "/_sim/lanes/a/faults", &[], "").await.json();
+    assert_eq!((&healed["faults"], &healed["pace_ms"]), (&json!([]), &json!(1)), "settings stay");
     let cleared = send(sim.addr(), "DELETE", "/_sim/lanes/a", &[], "").await.json();
     assert_eq!((&cleared["faults"], &cleared["pace_ms"]), (&json!([]), &json!(0)));
 }

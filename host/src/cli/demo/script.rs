@@ -8,7 +8,6 @@ use tokio::time::sleep;
 use super::super::Verdict;
 use super::super::output::{Paint, aside, line};
 use super::client::post;
-use crate::server::Running;
 
 /// Between two requests of the trickle.
 const BEAT: Duration = Duration::from_millis(1500);
@@ -30,20 +29,17 @@ pub(super) struct Stage {
 }
 
 /// Says what is running and what to try. Remarks: of the gateway's, the operators' and the simulator's port.
-pub(super) fn introduce(stage: &Stage, running: &Running, remarks: [String; 3]) {
+pub(super) fn introduce(stage: &Stage, operators: &[String], remarks: [String; 3]) {
     let paint = Paint::for_stdout();
     let [data, admin, lanes] = remarks;
     let Stage { gateway, sim } = stage;
     line(paint.bold("Seawall demo: four simulated providers behind one model name, `chat`"));
     line(format!("  clients              http://{gateway}/v1{data}"));
-    if running.admin_token.fresh {
-        let url = running.admin_token.url(running.admin_addr);
-        line(format!("  operators            {url}{admin}"));
-        line("                       (the token is shown this once and kept in the state directory)");
-    } else {
-        line(format!("  operators            http://{}{admin}", running.admin_addr));
-    }
     line(format!("  simulated providers  http://{sim}/_sim{lanes}"));
+    if let [address, how @ ..] = operators {
+        line(format!("  operators            {address}{admin}"));
+        how.iter().for_each(|told| line(format!("                       {told}")));
+    }
     line("");
     line("Try, in another terminal:");
     let json = "-H 'content-type: application/json'";
@@ -55,7 +51,7 @@ pub(super) fn introduce(stage: &Stage, running: &Running, remarks: [String; 3]) 
         "break the first provider, then ask again",
         format!("curl -s http://{sim}{FIRST_LANE} -d '{BREAK}'"),
     );
-    step("heal it", format!("curl -s -X DELETE http://{sim}{FIRST_LANE}"));
+    step("heal it", format!("curl -s -X DELETE http://{sim}{FIRST_LANE}/faults"));
     line("");
     line(paint.dim("What happens is told here; times are UTC; ctrl-c ends."));
 }
