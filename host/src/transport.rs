@@ -5,6 +5,7 @@
 //! a URL, a key or a header. What a request may address was checked by the core; the host is compared once more before
 //! a credential is attached, because this is the last place where a mistake can be stopped.
 
+mod address;
 mod body;
 mod clients;
 mod credentials;
@@ -18,9 +19,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
-use reqwest::{Request, Url};
+use reqwest::Request;
 use seawall_core::ports::{Auth, Call, TransportFailure, Upstream, WireReply, WireRequest};
 
+use self::address::Addresses;
 use self::body::AnswerBody;
 use self::clients::Clients;
 pub use self::credentials::{CredentialError, Credentials};
@@ -66,6 +68,7 @@ pub enum TransportSetupError {
 pub struct Transport {
     clients: Clients,
     credentials: ArcSwap<Credentials>,
+    addresses: Addresses,
     max_answer_bytes: usize,
 }
 
@@ -75,6 +78,7 @@ impl Transport {
         Ok(Self {
             clients: Clients::new(settings)?,
             credentials: ArcSwap::from_pointee(credentials),
+            addresses: Addresses::default(),
             max_answer_bytes: settings.max_answer_bytes,
         })
     }
@@ -97,7 +101,7 @@ impl Transport {
     }
 
     fn prepare(&self, wire: WireRequest) -> Result<Request, TransportFailure> {
-        let mut url = join(&wire.base_url, &wire.path_and_query)?;
+        let mut url = self.addresses.of(&wire.base_url, &wire.path_and_query)?;
         let mut headers = wire.headers;
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if wire.auth != Auth::None
@@ -121,24 +125,4 @@ impl Upstream for Transport {
     fn send(&self, request: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
         Box::pin(self.exchange(request))
     }
-}
-
-/// Base URL and path as one URL that still addresses the base URL's server.
-fn join(base_url: &str, path_and_query: &str) -> Result<Url, TransportFailure> {
-    let refuse = |why: &str| TransportFailure::Connect(why.to_owned());
-    let base = Url::parse(base_url).map_err(|_| refuse("the provider's base URL is not a URL"))?;
-    let url = Url::parse(&format!("{base_url}{path_and_query}"))
-        .map_err(|_| refuse("the request's path does not fit the provider's base URL"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.scheme() != base.scheme() {
-        return Err(refuse("the provider's base URL is neither http nor https"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(refuse("the provider's base URL carries a user name; configure a credential instead"));
-    }
-    let same_server =
-        url.host() == base.host() && url.port_or_known_default() == base.port_or_known_default();
-    if !same_server || !url.path().starts_with(base.path()) {
-        return Err(refuse("the request's path leads away from the provider's base URL"));
-    }
-    Ok(url)
 }

@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::{Credentials, Transport, TransportSettings, join};
+use super::address::Addresses;
+use super::{Credentials, Transport, TransportSettings};
 use crate::tasks::Tasks;
 
 const SECRET: &str = "sk-never-shown";
@@ -266,7 +267,11 @@ async fn dropping_a_call_ends_it_upstream() {
 #[test]
 fn urls_stay_on_the_provider() {
     let check = |base: &str, path: &str, expect: Option<&str>| {
-        assert_eq!(join(base, path).ok().map(String::from).as_deref(), expect, "{base} + {path}");
+        assert_eq!(
+            Addresses::default().of(&base.into(), path).ok().map(String::from).as_deref(),
+            expect,
+            "{base} + {path}"
+        );
     };
     check("https://api.test/v1", "/chat?a=b", Some("https://api.test/v1/chat?a=b"));
     check("https://API.test:443/v1", "/chat", Some("https://api.test/v1/chat"));
