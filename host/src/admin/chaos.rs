@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::Shared;
 use super::json::{AdminError, json};
+use crate::config::Config;
 
 /// An order is a few lines.
 const ORDER_BYTES: usize = 64 << 10;
@@ -61,6 +62,7 @@ pub(super) async fn list(State(admin): State<Shared>) -> Response {
 
 pub(super) async fn arm(State(admin): State<Shared>, body: Body) -> Result<Response, AdminError> {
     let order = read(body).await?;
+    names_exist(&admin.config.load(), &order.matching)?;
     let plugins = admin.plugins.current();
     let id = admin.chaos.arm(&plugins, order).await.map_err(refused)?;
     Ok(json(StatusCode::CREATED, &Armed { id }))
@@ -79,6 +81,25 @@ pub(super) async fn disarm(
 
 pub(super) async fn disarm_all(State(admin): State<Shared>) -> Response {
     json(StatusCode::OK, &Disarmed { disarmed: admin.chaos.disarm_all() })
+}
+
+/// A fault for a name that nobody has would be armed and never strike. Clients may name targets (`provider/model`)
+/// without an alias.
+fn names_exist(config: &Config, matching: &FaultMatch) -> Result<(), AdminError> {
+    let unknown = |what: &str, name: &str, known: Vec<&str>| {
+        let message = format!("no {what} `{name}` is configured, so this fault would never strike");
+        Err(AdminError::new(StatusCode::BAD_REQUEST, "unknown_name", message)
+            .fix(format!("configured: {}", known.join(", "))))
+    };
+    if let Some(name) = matching.provider.as_deref().filter(|name| !config.providers.contains_key(*name)) {
+        return unknown("provider", name, config.providers.keys().map(|name| &**name).collect());
+    }
+    match matching.alias.as_deref() {
+        Some(name) if !config.aliases.contains_key(name) && config.resolve(name).is_err() => {
+            unknown("alias", name, config.aliases.keys().map(|name| &**name).collect())
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn read(body: Body) -> Result<FaultOrder, AdminError> {

@@ -197,6 +197,11 @@ async fn orders_of_faults_are_checked() {
     check(r#"{"kind":"outage","ttl":0}"#, 400, "out_of_range").await;
     check(r#"{"kind":"outage","match":{"percent":101}}"#, 400, "out_of_range").await;
     check(r#"{"kind":"outage","ttl":"30s"}"#, 404, "unknown_kind").await;
+    check(r#"{"kind":"outage","match":{"provider":"lfet"}}"#, 400, "unknown_name").await;
+    check(r#"{"kind":"outage","match":{"alias":"lfet/m"}}"#, 400, "unknown_name").await;
+    for known in [r#"{"provider":"left"}"#, r#"{"alias":"fast"}"#, r#"{"alias":"left/any/model"}"#] {
+        check(&format!(r#"{{"kind":"outage","match":{known}}}"#), 404, "unknown_kind").await;
+    }
     check(&" ".repeat(70_000), 400, "bad_order").await;
     let gone = call(&routes, Method::DELETE, "/admin/chaos/faults/7", &[TOKEN], "").await;
     assert_eq!(gone.status(), 404);

@@ -20,7 +20,7 @@ pub(super) fn lines(config: &Config, running: &Running) -> Vec<String> {
             lines.push(format!("token {}", running.admin_token.secret.expose_secret()));
             lines.push(format!("shown this once, and kept in {kept}; for example:"));
         } else {
-            lines.push("with the token that was shown at the first start, for example:".to_owned());
+            lines.push("with the token that is kept in the state directory, for example:".to_owned());
         }
         format!("$(cat '{kept}')")
     };
