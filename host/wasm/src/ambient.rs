@@ -1,15 +1,22 @@
 //! The world around a plugin: WASI with nothing in it.
 //!
 //! Language runtimes import clocks, randomness, standard streams and file systems even when a plugin uses none of them,
-//! so each has to exist. All of it is answered here and nowhere else: no file, no directory, no variable, no argument,
-//! output that nobody reads, input that has ended. No code of the host that could open a file or a socket is reachable
-//! from a guest. A component that imports anything beyond this table is refused at load.
+//! so each has to exist. A component that imports anything beyond this table is refused at load.
+//!
+//! | interfaces | answered by | why |
+//! |---|---|---|
+//! | `wasi:random/*`, `wasi:clocks/wall-clock`, `wasi:cli/{environment, exit}` | the stock implementation, with an empty context ([`stock`]) | it answers at once, and no handle comes of it |
+//! | `wasi:io/*`, `wasi:clocks/monotonic-clock` | this file | the stock `poll` and streams block inside their host call, where no epoch interrupts them; who answers `poll` has to make every pollable |
+//! | `wasi:cli/{stdin, stdout, stderr, terminal-*}` | this file | they hand out those streams: output that nobody reads, input that has ended |
+//! | `wasi:filesystem/*` | this file | no directory, and no code that could open a file is reachable from a guest |
+//! | `wasi:sockets/*` and all else | nobody | refused |
 //!
 //! A guest never waits: an epoch interrupts WebAssembly, not a blocked host call. Pauses of up to a millisecond (spin
 //! locks and schedulers of language runtimes) count as over at once, longer ones end the call.
 
-use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+pub(crate) mod stock;
+
+use std::time::Duration;
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
@@ -21,7 +28,6 @@ use crate::clock;
 use crate::guest::{Guest, Stop};
 
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_RANDOM: u64 = 64 << 10;
 
 struct Input;
 struct Output;
@@ -40,42 +46,43 @@ enum StreamError {
     Closed,
 }
 
-#[derive(Clone, Copy, ComponentType, Lift, Lower)]
-#[component(record)]
-struct Datetime {
-    seconds: u64,
-    nanoseconds: u32,
-}
-
 type Cx<'a> = StoreContextMut<'a, Guest>;
 type Written = std::result::Result<(), StreamError>;
 
 /// Every interface that [`add_to_linker`] answers.
 pub(crate) fn offers(import: &str) -> bool {
-    let name = import.split('@').next().unwrap_or(import);
+    if stock::knows(import) { stock::answers(import) } else { answers(import) }
+}
+
+/// What is answered here, whatever its version: the shapes are those that the component names.
+fn answers(import: &str) -> bool {
+    let name = interface(import);
     matches!(
         name,
         "wasi:io/error"
             | "wasi:io/poll"
             | "wasi:io/streams"
-            | "wasi:random/random"
-            | "wasi:random/insecure"
-            | "wasi:random/insecure-seed"
             | "wasi:filesystem/types"
             | "wasi:filesystem/preopens"
     ) || name.starts_with("wasi:cli/")
         || name.starts_with("wasi:clocks/")
 }
 
-/// Defines exactly what this component imports of WASI, under the versions that it names.
+/// An import without its version.
+fn interface(import: &str) -> &str {
+    import.split('@').next().unwrap_or(import)
+}
+
+/// Defines what this component imports of WASI.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, component: &Component) -> Result<()> {
+    stock::add_to_linker(linker)?;
     let engine = component.engine();
     for (import, item) in component.component_type().imports(engine) {
         let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
-        if !offers(import) {
+        if stock::knows(import) || !answers(import) {
             continue;
         }
-        let interface = import.split('@').next().unwrap_or(import);
+        let interface = interface(import);
         let mut linked = linker.instance(import)?;
         for (name, export) in instance.exports(engine) {
             match export.ty {
@@ -107,16 +114,6 @@ fn resource(name: &str) -> Option<ResourceType> {
 
 fn function(linked: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str) -> Result<()> {
     match (interface, name) {
-        ("wasi:cli/environment", "get-environment") => {
-            linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((Vec::<(String, String)>::new(),)))
-        }
-        ("wasi:cli/environment", "get-arguments") => {
-            linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((Vec::<String>::new(),)))
-        }
-        ("wasi:cli/environment", "initial-cwd") => {
-            linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((None::<String>,)))
-        }
-        ("wasi:cli/exit", _) => linked.func_new(name, |_, _, _, _| Err(Stop::Exit.into())),
         ("wasi:cli/stdin", "get-stdin") => {
             linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((Resource::<Input>::new_own(0),)))
         }
@@ -134,10 +131,7 @@ fn function(linked: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str)
         ("wasi:io/error", "[method]error.to-debug-string") => {
             linked.func_wrap(name, |_: Cx<'_>, (_,): (Resource<IoError>,)| Ok((String::new(),)))
         }
-        ("wasi:clocks/monotonic-clock" | "wasi:clocks/wall-clock", _) => clocks(linked, interface, name),
-        ("wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed", _) => {
-            random(linked, name)
-        }
+        ("wasi:clocks/monotonic-clock", _) => clock(linked, name),
         // What is left needs a handle (an open file) that no guest can have.
         _ => not_offered(linked, interface, name),
     }
@@ -196,27 +190,17 @@ fn poll(linked: &mut LinkerInstance<'_, Guest>, name: &str) -> Result<()> {
     }
 }
 
-fn clocks(linked: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str) -> Result<()> {
-    match (interface, name) {
-        ("wasi:clocks/monotonic-clock", "now") => linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((now_ns(),))),
-        ("wasi:clocks/monotonic-clock", "resolution") => {
-            linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((1_u64,)))
-        }
-        ("wasi:clocks/monotonic-clock", "subscribe-duration") => {
+fn clock(linked: &mut LinkerInstance<'_, Guest>, name: &str) -> Result<()> {
+    match name {
+        "now" => linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((now_ns(),))),
+        "resolution" => linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((1_u64,))),
+        "subscribe-duration" => {
             linked.func_wrap(name, |_: Cx<'_>, (ns,): (u64,)| Ok((pause(Duration::from_nanos(ns))?,)))
         }
-        ("wasi:clocks/monotonic-clock", "subscribe-instant") => linked
-            .func_wrap(name, |_: Cx<'_>, (at,): (u64,)| {
-                Ok((pause(Duration::from_nanos(at.saturating_sub(now_ns())))?,))
-            }),
-        ("wasi:clocks/wall-clock", "now") => linked.func_wrap(name, |_: Cx<'_>, (): ()| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            Ok((Datetime { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() },))
+        "subscribe-instant" => linked.func_wrap(name, |_: Cx<'_>, (at,): (u64,)| {
+            Ok((pause(Duration::from_nanos(at.saturating_sub(now_ns())))?,))
         }),
-        ("wasi:clocks/wall-clock", "resolution") => {
-            linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((Datetime { seconds: 0, nanoseconds: 1 },)))
-        }
-        _ => not_offered(linked, interface, name),
+        _ => not_offered(linked, "wasi:clocks/monotonic-clock", name),
     }
 }
 
@@ -226,33 +210,4 @@ fn pause(time: Duration) -> Result<Resource<Pollable>> {
 
 fn now_ns() -> u64 {
     u64::try_from(clock::uptime().as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Enough for hash maps. Decisions get their random values as arguments, and no plugin has anything to encrypt.
-fn random(linked: &mut LinkerInstance<'_, Guest>, name: &str) -> Result<()> {
-    match name {
-        "get-random-u64" | "get-insecure-random-u64" => {
-            linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok((seed(0),)))
-        }
-        "insecure-seed" | "get-insecure-seed" => {
-            linked.func_wrap(name, |_: Cx<'_>, (): ()| Ok(((seed(0), seed(1)),)))
-        }
-        "get-random-bytes" | "get-insecure-random-bytes" => {
-            linked.func_wrap(name, |_: Cx<'_>, (len,): (u64,)| {
-                if len > LONGEST_RANDOM {
-                    return Err(Stop::NotOffered(format!("randomness for {len} bytes at once")).into());
-                }
-                let len = usize::try_from(len)?;
-                let words = (0_u64..).take(len.div_ceil(8));
-                let mut bytes: Vec<u8> = words.flat_map(|n| seed(n).to_le_bytes()).collect();
-                bytes.truncate(len);
-                Ok((bytes,))
-            })
-        }
-        _ => not_offered(linked, "wasi:random", name),
-    }
-}
-
-fn seed(n: u64) -> u64 {
-    RandomState::new().hash_one(n)
 }

@@ -1,16 +1,12 @@
-//! The one wasmtime engine, its clock, and the count of live instances.
-//!
-//! Guests are interrupted by epochs: an OS thread counts milliseconds (a task of the async runtime would starve exactly
-//! when a guest spins), and it rests while no guest runs.
+//! The one wasmtime engine, and the count of live instances.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::thread::Thread;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::diagnose::{Code, Problem};
+use crate::epochs::{Epochs, Running};
 use crate::limits::Limits;
 
 /// Core instances of one component. Python components need more than twenty.
@@ -20,14 +16,12 @@ pub(crate) const MEMORIES: u32 = 8;
 /// Elements of one table.
 pub(crate) const TABLE_ELEMENTS: usize = 100_000;
 
-const TICK: Duration = Duration::from_millis(1);
-
 /// The engine that runs every plugin of one host.
 #[derive(Debug)]
 pub(crate) struct EngineRoom {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
-    ticker: Arc<Ticker>,
+    epochs: Arc<Epochs>,
     live: Arc<AtomicU32>,
 }
 
@@ -36,9 +30,9 @@ impl EngineRoom {
         let engine = Self::engine(&limits).map_err(|error| {
             Problem::new(Code::Host, format!("the plugin engine does not start: {error:#}"))
         })?;
-        let ticker = Ticker::start(&engine)
+        let (epochs, _) = Epochs::start(&engine)
             .map_err(|error| Problem::new(Code::Host, format!("the epoch thread does not start: {error}")))?;
-        Ok(Arc::new(Self { engine, limits, ticker, live: Arc::default() }))
+        Ok(Arc::new(Self { engine, limits, epochs, live: Arc::default() }))
     }
 
     /// Pooling makes an instance cheap, but reserves address space for all of them; where that is refused (a limit on
@@ -73,6 +67,8 @@ impl EngineRoom {
             .max_core_instances_per_component(CORE_INSTANCES)
             .max_tables_per_component(CORE_INSTANCES)
             .max_memories_per_component(MEMORIES)
+            // Stacks are for asynchronous calls. None is made, and the usual thousand would take 2 GiB of addresses.
+            .total_stacks(0)
             .max_component_instance_size(8 << 20)
             .max_core_instance_size(8 << 20)
             .table_elements(TABLE_ELEMENTS)
@@ -94,11 +90,7 @@ impl EngineRoom {
 
     /// Keeps the epochs coming until it is dropped.
     pub(crate) fn running(&self) -> Running<'_> {
-        self.ticker.running.fetch_add(1, Ordering::SeqCst);
-        if self.ticker.resting.load(Ordering::SeqCst) {
-            self.ticker.thread.get().map(Thread::unpark);
-        }
-        Running(&self.ticker)
+        self.epochs.running()
     }
 }
 
@@ -109,62 +101,6 @@ pub(crate) struct Permit(Arc<AtomicU32>);
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// A guest is running.
-pub(crate) struct Running<'a>(&'a Ticker);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Ticker {
-    running: AtomicUsize,
-    resting: AtomicBool,
-    thread: std::sync::OnceLock<Thread>,
-}
-
-impl Ticker {
-    fn start(engine: &Engine) -> std::io::Result<Arc<Self>> {
-        let ticker = Arc::new(Self::default());
-        let (shared, engine) = (Arc::downgrade(&ticker), engine.weak());
-        let handle = std::thread::Builder::new().name("seawall-epochs".into()).spawn(move || {
-            let mut idle_ticks = 0_u32;
-            loop {
-                let (Some(ticker), Some(engine)) = (shared.upgrade(), engine.upgrade()) else { return };
-                engine.increment_epoch();
-                drop(engine);
-                idle_ticks = if ticker.running.load(Ordering::SeqCst) == 0 { idle_ticks + 1 } else { 0 };
-                if idle_ticks < 100 {
-                    std::thread::sleep(TICK);
-                    continue;
-                }
-                ticker.resting.store(true, Ordering::SeqCst);
-                // Between the look above and the flag a guest may have started; it then saw no flag to wake us by.
-                if ticker.running.load(Ordering::SeqCst) == 0 {
-                    drop_while_parked(ticker);
-                } else {
-                    ticker.resting.store(false, Ordering::SeqCst);
-                }
-                idle_ticks = 0;
-            }
-        })?;
-        let _ = ticker.thread.set(handle.thread().clone());
-        Ok(ticker)
-    }
-}
-
-/// Rests until a guest starts, or a second passes so that the thread can see that its engine is gone.
-fn drop_while_parked(ticker: Arc<Ticker>) {
-    let weak = Arc::downgrade(&ticker);
-    drop(ticker);
-    std::thread::park_timeout(Duration::from_secs(1));
-    if let Some(ticker) = weak.upgrade() {
-        ticker.resting.store(false, Ordering::SeqCst);
     }
 }
 
@@ -190,24 +126,5 @@ mod tests {
         assert_eq!(room.permit().unwrap_err().code, Code::Busy);
         drop(held);
         assert!(room.permit().is_ok());
-    }
-
-    #[test]
-    fn epochs_come_while_a_guest_runs_and_rest_otherwise() {
-        let room = room(1);
-        let wait = |resting: bool| {
-            for _ in 0..2000 {
-                if room.ticker.resting.load(Ordering::SeqCst) == resting {
-                    return true;
-                }
-                std::thread::sleep(TICK);
-            }
-            false
-        };
-        assert!(wait(true), "nothing runs");
-        let running = room.running();
-        assert!(wait(false), "a guest runs");
-        drop(running);
-        assert!(wait(true), "it is over");
     }
 }

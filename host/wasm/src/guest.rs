@@ -8,6 +8,7 @@ use seawall_core::body::RequestBody;
 use wasmtime::component::Resource;
 use wasmtime::{StoreContextMut, UpdateDeadline};
 
+use crate::ambient::stock::Stock;
 use crate::clock;
 use crate::contract::v0_1::imports;
 use crate::contract::v0_1::imports::host::Level;
@@ -27,6 +28,7 @@ pub(crate) struct Guest {
     pub(crate) body: Option<Arc<RequestBody>>,
     pub(crate) client_headers: Arc<[HeaderName]>,
     pub(crate) logs: Arc<LogBook>,
+    pub(crate) stock: Stock,
 }
 
 /// Something a guest must not do; ends its call.

@@ -9,6 +9,7 @@ use seawall_core::body::RequestBody;
 use wasmtime::component::InstancePre;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
+use crate::ambient::stock::{self, Stock};
 use crate::diagnose::{Code, Problem};
 use crate::engine::{EngineRoom, Permit};
 use crate::guest::{Deadline, Guest, Stop};
@@ -87,6 +88,7 @@ impl<E: Exports> Instance<E> {
             body: None,
             client_headers: Arc::default(),
             logs: Arc::clone(logs),
+            stock: Stock::default(),
         };
         let mut store = Store::new(&room.engine, guest);
         store.limiter(|guest| &mut guest.meter);
@@ -154,7 +156,8 @@ fn explain(error: &wasmtime::Error, guest: &Guest, room: &EngineRoom, cpu: Durat
     if let Some(limit) = error.downcast_ref::<PoolConcurrencyLimitError>() {
         return Problem::new(Code::Busy, limit.to_string());
     }
-    if let Some(stop) = error.downcast_ref::<Stop>() {
+    let exit = stock::is_exit(error).then_some(&Stop::Exit);
+    if let Some(stop) = exit.or_else(|| error.downcast_ref::<Stop>()) {
         let code = match stop {
             Stop::Sleeps => Code::Sleeps,
             Stop::Exit => Code::Exit,

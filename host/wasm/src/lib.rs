@@ -16,6 +16,7 @@ mod clock;
 mod contract;
 mod diagnose;
 mod engine;
+mod epochs;
 mod generation;
 mod guest;
 mod host;

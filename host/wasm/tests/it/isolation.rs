@@ -37,6 +37,7 @@ async fn misbehaviour_is_one_fault_with_its_code() {
         ("aws", "P044"),
         ("yield", "ok"),
         ("ambient", "ok"),
+        ("random", "ok"),
         ("logs", "ok"),
         ("full", "ok"),
     ] {
@@ -59,6 +60,24 @@ async fn a_guest_cannot_sleep_past_its_deadline() {
     let started = Instant::now();
     assert_eq!(build_fault(&house.adapter("p"), "bad:sleep").await.code, "P035");
     assert!(started.elapsed() < Duration::from_millis(250), "the guest asked for 300 ms");
+}
+
+#[tokio::test]
+async fn randomness_is_bounded() {
+    let house = House::good();
+    for mode in ["bad:much-random", "bad:more-random"] {
+        let fault = build_fault(&house.adapter("p"), mode).await;
+        assert_eq!(fault.code, "P030", "{mode}");
+        assert!(fault.message.contains("exceeds limit 65536"), "{mode}: {}", fault.message);
+    }
+}
+
+#[tokio::test]
+async fn a_loop_is_stopped_after_an_idle_second() {
+    let house = House::good();
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!(build_fault(&house.adapter("p"), "bad:spin").await.code, "P031");
+    assert_eq!(mark(&house.adapter("p")).await, "1");
 }
 
 #[tokio::test]

@@ -10,8 +10,34 @@ wit_bindgen::generate!({
     generate_all,
 });
 
+/// An older version of an interface that the standard library imports too.
+mod old {
+    wit_bindgen::generate!({
+        inline: "
+            package bad:old;
+            world imports {
+                import wasi:random/random@0.2.0;
+                import wasi:random/insecure@0.2.0;
+            }
+            package wasi:random@0.2.0 {
+                interface random {
+                    get-random-bytes: func(len: u64) -> list<u8>;
+                    get-random-u64: func() -> u64;
+                }
+                interface insecure {
+                    get-insecure-random-bytes: func(len: u64) -> list<u8>;
+                    get-insecure-random-u64: func() -> u64;
+                }
+            }
+        ",
+        world: "bad:old/imports",
+        generate_all,
+    });
+}
+
 use exports::seawall::plugin::dialect;
 use exports::seawall::plugin::provider::{self, *};
+use old::wasi::random::{insecure, random};
 use seawall::plugin::host::{self, Level, RequestBody};
 use seawall::plugin::types::{ErrorClass, Scope};
 
@@ -74,6 +100,13 @@ fn misbehave(mode: &str) {
             assert!(std::time::SystemTime::now() > std::time::UNIX_EPOCH);
             assert!(before.elapsed().as_secs() < 60);
         }
+        "random" => {
+            assert_eq!(random::get_random_bytes(64 << 10).len(), 64 << 10);
+            assert_eq!(insecure::get_insecure_random_bytes(7).len(), 7);
+            assert_ne!(random::get_random_u64(), random::get_random_u64());
+        }
+        "much-random" => drop(random::get_random_bytes(u64::MAX)),
+        "more-random" => drop(insecure::get_insecure_random_bytes((64 << 10) + 1)),
         "exit" => std::process::exit(3),
         #[cfg(feature = "sockets")]
         "connect" => drop(std::net::TcpStream::connect("127.0.0.1:1")),
