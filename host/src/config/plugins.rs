@@ -85,7 +85,7 @@ impl Config {
     /// Without a file: a provider for each adapter whose usual key is in the environment, under the adapter's name.
     /// Clients name targets (`provider/model`); with one provider the bare model name is enough.
     pub fn from_environment(loaded: &[PluginFacts], env: &Environment) -> Result<Self, ConfigErrors> {
-        let source = Source::new("environment", "");
+        let source = Source::new("the environment", "");
         let providers: BTreeMap<_, _> = loaded
             .iter()
             .filter(|plugin| plugin.kind == PluginKind::Adapter)

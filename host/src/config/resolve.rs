@@ -45,7 +45,7 @@ pub const DEFAULT_PLUGINS_DIR: &str = "plugins.d";
 
 /// Where state is kept unless the operator says otherwise.
 pub fn default_state_dir(env: &Environment) -> Result<PathBuf, ConfigErrors> {
-    state_dir(env).map_err(|problem| ConfigErrors::new(Source::new("environment", ""), vec![problem]))
+    state_dir(env).map_err(|problem| ConfigErrors::new(Source::new("the environment", ""), vec![problem]))
 }
 
 fn state_dir(env: &Environment) -> Result<PathBuf, Problem> {
