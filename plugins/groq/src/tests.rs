@@ -19,6 +19,7 @@ fn classify(status: u16, body: Value) -> ProviderError {
 fn failures_mean_what_groq_documents() {
     let error =
         |code: &str| json!({"error": {"message": "x", "type": "invalid_request_error", "code": code}});
+    let kind = |kind: &str| json!({"error": {"message": "x", "type": kind}});
     let failed = json!({"error": {"message": "x", "code": "tool_use_failed", "failed_generation": "<fn"}});
     let cases = [
         (498, json!({"error": {"message": "x"}}), ErrorClass::Overloaded),
@@ -32,6 +33,10 @@ fn failures_mean_what_groq_documents() {
         (400, error("model_decommissioned"), ErrorClass::ModelNotFound),
         (424, json!({}), ErrorClass::ServerError),
         (503, json!({}), ErrorClass::Overloaded),
+        (503, kind("internal_server_error"), ErrorClass::Overloaded),
+        (529, kind("internal_server_error"), ErrorClass::Overloaded),
+        (503, kind("timeout"), ErrorClass::Timeout),
+        (500, kind("internal_server_error"), ErrorClass::ServerError),
     ];
     for (status, body, expected) in cases {
         let seen = classify(status, body.clone());

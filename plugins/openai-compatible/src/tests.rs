@@ -112,6 +112,9 @@ fn every_servers_failures_are_understood() {
         (400, r#"{"error":{"code":400,"message":"Model no-such/m does not exist"}}"#, C::ModelNotFound),
         (200, r#"{"error":{"code":502,"message":"down"}}"#, C::ServerError),
         (503, r#"{"error":{"code":503,"message":"no provider"}}"#, C::Overloaded),
+        (503, r#"{"error":{"code":503,"message":"x","type":"provider_unavailable"}}"#, C::Overloaded),
+        (529, r#"{"error":{"code":529,"message":"x","type":"api_error"}}"#, C::Overloaded),
+        (502, r#"{"error":{"code":502,"message":"x","type":"api_error"}}"#, C::ServerError),
         // vLLM, old and new
         (
             400,

@@ -54,6 +54,20 @@ fn only_what_must_differ_differs() {
 }
 
 #[test]
+fn a_status_of_no_capacity_outweighs_a_word_that_says_nothing() {
+    let check = |status: u16, error: Value, expect: ErrorClass| {
+        let data = json!({ "error": error }).to_string().into_bytes();
+        let failure = Failure { status: Some(status), headers: Vec::new(), data, in_stream: false };
+        assert_eq!(OpenAi::classify(&target("m", false, "{}"), &failure).class, expect, "{status} {error}");
+    };
+    let plain = || json!({"message": "x", "type": "server_error", "code": null});
+    check(503, plain(), ErrorClass::Overloaded);
+    check(529, plain(), ErrorClass::Overloaded);
+    check(500, plain(), ErrorClass::ServerError);
+    check(503, json!({"message": "x", "type": "server_error", "code": "timeout"}), ErrorClass::Timeout);
+}
+
+#[test]
 fn replies_keep_their_bytes() {
     for (protocol, path) in [("chat", "/chat/completions"), ("embeddings", "/embeddings")] {
         let body = LocalBody::new(protocol, &json!({"model": "x"}));

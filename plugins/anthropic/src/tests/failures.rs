@@ -30,6 +30,8 @@ fn classes() {
         (500, "api_error", "oops", C::ServerError),
         (502, "api_error", "oops", C::ServerError),
         (503, "api_error", "oops", C::Overloaded),
+        (529, "api_error", "oops", C::Overloaded),
+        (503, "timeout_error", "late", C::Timeout),
         (504, "timeout_error", "late", C::Timeout),
         (400, INVALID, "Your credit balance is too low to access the API.", C::QuotaExhausted),
         (400, INVALID, "You have reached your specified API usage limits.", C::QuotaExhausted),

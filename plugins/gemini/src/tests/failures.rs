@@ -31,6 +31,9 @@ fn classes() {
         (402, "RESOURCE_EXHAUSTED", "pay", C::QuotaExhausted),
         (429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted.", C::QuotaExhausted),
         (503, "UNAVAILABLE", "The model is overloaded.", C::Overloaded),
+        (503, "", "no healthy upstream", C::Overloaded),
+        (529, "", "busy", C::Overloaded),
+        (503, "DEADLINE_EXCEEDED", "late", C::Timeout),
         (504, "DEADLINE_EXCEEDED", "late", C::Timeout),
         (500, "INTERNAL", "oops", C::ServerError),
         (

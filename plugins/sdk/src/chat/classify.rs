@@ -50,8 +50,8 @@ fn class_of_body(body: &ErrorBody, status: Option<u16>) -> Option<ErrorClass> {
     if body.param.as_deref() == Some("input_tokens") {
         return Some(ErrorClass::ContextLength);
     }
-    // "api_error" stands beside statuses that say more.
-    let caller_side = status.is_some_and(|status| status < 500);
-    let fits = |class: &ErrorClass| !(caller_side && *class == ErrorClass::ServerError);
+    // "api_error" and "internal_server_error" stand beside statuses that say more.
+    let says_more = status.is_some_and(|status| status < 500 || matches!(status, 503 | 529));
+    let fits = |class: &ErrorClass| !(says_more && *class == ErrorClass::ServerError);
     body.words.iter().filter_map(|word| class_of_word(word)).find(fits)
 }
