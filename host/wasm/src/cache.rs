@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use seawall_core::ports::PluginRef;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -40,13 +41,23 @@ impl Cache {
         Self { dir }
     }
 
-    /// The component's code, from disk or compiled now.
-    pub(crate) fn compile(&self, engine: &Engine, sha256: &str, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let Some(dir) = &self.dir else { return Component::from_binary(engine, wasm) };
+    /// The component's code, from disk or compiled now. Compiling takes seconds: whoever waits is told for what.
+    pub(crate) fn compile(
+        &self,
+        engine: &Engine,
+        plugin: &PluginRef,
+        sha256: &str,
+        wasm: &[u8],
+    ) -> wasmtime::Result<Component> {
+        let Some(dir) = &self.dir else {
+            tracing::info!("compiling {}", plugin.id);
+            return Component::from_binary(engine, wasm);
+        };
         let path = dir.join(format!("{sha256}-{:016x}.cwasm", engine_hash(engine)));
         if let Some(component) = load(engine, &path) {
             return Ok(component);
         }
+        tracing::info!("compiling {}, kept for later starts", plugin.id);
         let component = Component::from_binary(engine, wasm)?;
         if let Err(error) =
             component.serialize().map_err(io::Error::other).and_then(|code| store(dir, &path, &code))

@@ -60,8 +60,9 @@ fn try_file(path: &Path, limits: &Limits, report: &mut Report) -> Result<(), Pro
     let id = watch::id(path).ok_or_else(|| {
         Problem::new(
             Code::Unreadable,
-            "the file's name would be ignored: letters, digits, `-`, `_` and `.`, then .wasm",
+            "a file of this name is left out: only letters, digits, `-`, `_` and `.`, then .wasm, make a plugin's name",
         )
+        .fixed_by("rename it, for example to my-plugin.wasm")
     })?;
     let bytes = watch::read_path(path, limits.file)?;
     report.bytes = bytes.len();

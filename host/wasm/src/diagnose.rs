@@ -42,7 +42,7 @@ codes! {
     CoreModule = "P003",
         "build for wasm32-wasip2, or turn the module into a component with `wasm-tools component new`";
     /// The file cannot be read.
-    Unreadable = "P004", "check the file's permissions and size";
+    Unreadable = "P004", "make it a file that the gateway's user may read";
     /// The component exports nothing of the contract.
     WrongWorld = "P010", "export `provider`, `policy` or `fault` of the package seawall:plugin";
     /// The component was built for a contract version that this host does not speak.
@@ -152,6 +152,13 @@ impl Problem {
     /// A problem with the code's own fix.
     pub fn new(code: Code, cause: impl Into<String>) -> Self {
         Self { code, cause: cause.into(), fix: code.fix().to_owned(), provider: None }
+    }
+
+    /// The same problem, with a fix that fits this case better than the code's own.
+    #[must_use]
+    pub(crate) fn fixed_by(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
     }
 
     /// The same problem, of this provider.

@@ -276,7 +276,7 @@ impl PluginHost {
     fn tell(&self, event: PluginEvent) {
         match &event {
             PluginEvent::Loaded { plugin, replaces, .. } => {
-                tracing::info!(plugin = %plugin.id, generation = plugin.generation, ?replaces, "plugin loaded");
+                tracing::info!(plugin = %plugin.id, generation = plugin.generation, replaces, "plugin loaded");
             }
             PluginEvent::Rejected { id, problem } => {
                 tracing::error!(plugin = %id, code = %problem.code, "plugin refused: {problem}")

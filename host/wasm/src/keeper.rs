@@ -93,7 +93,7 @@ impl Keeper {
         // Compiling must not take the processor from requests.
         clock::lower_priority();
         let follows = hints.is_some();
-        let _watcher = self.dir.as_deref().zip(hints).and_then(|(dir, hints)| watcher(dir, hints));
+        let mut eyes = Eyes::open(self.dir.as_deref(), hints);
         // What changed between the load and the watcher's start shows at once.
         let mut agenda = Agenda { first_hint: None, look_at: clock::uptime() };
         loop {
@@ -107,6 +107,7 @@ impl Keeper {
                 Ok(Order::Look) => agenda.hint(),
                 Ok(Order::Reload(done)) => {
                     let Some(host) = self.host.upgrade() else { return };
+                    eyes.look_for(self.dir.as_deref());
                     let again = self.look(&host, Duration::ZERO);
                     agenda.after_look(again);
                     let _ = done.try_send(());
@@ -118,6 +119,7 @@ impl Keeper {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let Some(host) = self.host.upgrade() else { return };
+                    eyes.look_for(self.dir.as_deref());
                     let again = self.look(&host, SETTLE);
                     agenda.after_look(again);
                 }
@@ -211,20 +213,60 @@ impl Keeper {
     }
 }
 
-fn watcher(dir: &Path, hints: SyncSender<Order>) -> Option<RecommendedWatcher> {
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            // A full queue already holds a hint, or orders after which the poll follows.
-            let _ = hints.try_send(Order::Look);
+/// How the keeper learns of changes between two polls.
+enum Eyes {
+    /// Not at all.
+    Shut,
+    /// The folder does not exist yet.
+    Waiting(SyncSender<Order>),
+    /// The operating system tells of them.
+    Watching { _watcher: RecommendedWatcher },
+}
+
+impl Eyes {
+    fn open(dir: Option<&Path>, hints: Option<SyncSender<Order>>) -> Self {
+        let Some((dir, hints)) = dir.zip(hints) else { return Self::Shut };
+        if is_missing(dir) {
+            tracing::info!(
+                "the plugins folder {} does not exist yet; it is looked for every {} s",
+                dir.display(),
+                POLL.as_secs()
+            );
+            return Self::Waiting(hints);
         }
-    });
-    let started = watcher.and_then(|mut watcher| {
-        watcher.watch(dir, RecursiveMode::NonRecursive)?;
-        Ok(watcher)
-    });
-    started
-        .inspect_err(|error| {
-            tracing::warn!("{} is looked at every {} s only: {error}", dir.display(), POLL.as_secs());
-        })
-        .ok()
+        Self::watch(dir, hints)
+    }
+
+    /// Starts to watch the folder once it is there.
+    fn look_for(&mut self, dir: Option<&Path>) {
+        if let (Self::Waiting(hints), Some(dir)) = (&*self, dir)
+            && !is_missing(dir)
+        {
+            *self = Self::watch(dir, hints.clone());
+        }
+    }
+
+    fn watch(dir: &Path, hints: SyncSender<Order>) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+                // A full queue already holds a hint, or orders after which the poll follows.
+                let _ = hints.try_send(Order::Look);
+            }
+        });
+        let started = watcher.and_then(|mut watcher| {
+            watcher.watch(dir, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        match started {
+            Ok(watcher) => Self::Watching { _watcher: watcher },
+            Err(error) => {
+                tracing::warn!("{} is looked at every {} s only: {error}", dir.display(), POLL.as_secs());
+                Self::Shut
+            }
+        }
+    }
+}
+
+fn is_missing(dir: &Path) -> bool {
+    dir.try_exists().is_ok_and(|exists| !exists)
 }

@@ -44,7 +44,7 @@ pub(crate) fn load(shared: &Shared, cache: &Cache, candidate: &Candidate<'_>) ->
     inspect::file(candidate.bytes)?;
     let sha256 = sha256(candidate.bytes);
     let component = cache
-        .compile(&shared.room.engine, &sha256, candidate.bytes)
+        .compile(&shared.room.engine, &candidate.plugin, &sha256, candidate.bytes)
         .map_err(|error| inspect::compile_error(&error))?;
     let imports = inspect::imports(&component)?;
     let (kind, contract) = inspect::exports(&component)?;

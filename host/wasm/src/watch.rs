@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -87,15 +87,22 @@ pub(crate) fn read(file: &File, cap: u64) -> Result<Vec<u8>, Problem> {
 
 /// The bytes at a path, up to a size.
 pub(crate) fn read_path(path: &Path, cap: u64) -> Result<Vec<u8>, Problem> {
-    let unreadable = |why: String| Problem::new(Code::Unreadable, format!("the file cannot be read: {why}"));
-    let opened = fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let unreadable = |error: io::Error| {
+        let problem =
+            |cause: &str| Problem::new(Code::Unreadable, format!("the file cannot be read: {cause}"));
+        match error.kind() {
+            ErrorKind::NotFound => problem("there is no such file").fixed_by("check its path and name"),
+            ErrorKind::IsADirectory => problem("it is a folder").fixed_by("name the .wasm file itself"),
+            _ => problem(&error.to_string()),
+        }
+    };
     let mut bytes = Vec::new();
-    opened
-        .take(cap.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(error.to_string()))?;
+    fs::File::open(path)
+        .and_then(|file| file.take(cap.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > cap {
-        return Err(unreadable(format!("it is larger than {} MiB", cap >> 20)));
+        let cause = format!("the file is larger than {} MiB", cap >> 20);
+        return Err(Problem::new(Code::Unreadable, cause).fixed_by("build it with --release and strip it"));
     }
     Ok(bytes)
 }

@@ -87,9 +87,25 @@ fn check_tells_the_same_without_a_gateway() {
     assert_eq!(check("policy.wasm", &guests().policy).problem, None);
     let code = |name: &str, bytes: &[u8]| check(name, bytes).problem.map(|problem| problem.code.as_str());
     assert_eq!(code("sockets.wasm", &guests().sockets), Some("P012"));
-    assert_eq!(code(".hidden.wasm", &guests().policy), Some("P004"));
-    let missing = check_file(&dir.path().join("missing.wasm"), &limits());
-    assert_eq!(missing.problem.map(|problem| problem.code.as_str()), Some("P004"));
+}
+
+#[test]
+fn a_file_that_is_not_read_comes_with_the_fix_for_its_case() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(".hidden.wasm"), b"x").unwrap();
+    std::fs::write(dir.path().join("large.wasm"), vec![0; 2048]).unwrap();
+    std::fs::create_dir(dir.path().join("folder.wasm")).unwrap();
+    let limits = seawall_wasm::Limits { file: 1024, ..limits() };
+    let check = |name: &str, fix: &str| {
+        let problem = check_file(&dir.path().join(name), &limits).problem.unwrap();
+        assert_eq!(problem.code.as_str(), "P004", "{name}: {problem}");
+        assert!(problem.fix.contains(fix), "{name}: {problem}");
+    };
+    check(".hidden.wasm", "rename it");
+    check("with space.wasm", "rename it");
+    check("missing.wasm", "path and name");
+    check("large.wasm", "strip");
+    check("folder.wasm", "the .wasm file itself");
 }
 
 #[tokio::test]

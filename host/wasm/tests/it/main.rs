@@ -13,6 +13,7 @@ mod adapter;
 mod diagnostics;
 mod isolation;
 mod lifecycle;
+mod logs;
 mod others;
 mod soak;
 mod strikes;

@@ -109,10 +109,22 @@ impl House {
         for (id, bytes) in files {
             std::fs::write(dir.path().join(format!("{id}.wasm")), bytes).unwrap();
         }
+        let watched = dir.path().to_owned();
+        Self::start(dir, watched, options)
+    }
+
+    /// Its plugins directory is `later.d`, which nobody has made yet.
+    pub(crate) fn without_folder(options: HostOptions) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let later = dir.path().join("later.d");
+        Self::start(dir, later, options)
+    }
+
+    fn start(dir: tempfile::TempDir, watched: PathBuf, options: HostOptions) -> Self {
         let events: Arc<Mutex<Vec<PluginEvent>>> = Arc::default();
         let heard = Arc::clone(&events);
         let host = PluginHost::start(HostOptions {
-            dir: Some(dir.path().to_owned()),
+            dir: Some(watched),
             on_event: Arc::new(move |event| heard.lock().unwrap().push(event)),
             ..options
         })
