@@ -105,7 +105,9 @@ pub async fn answer(engine: &Engine, request: &Request, alias: &Alias) -> Reply 
         ledger,
     };
     match candidates.unfit {
-        Some(need) if candidates.tried.is_empty() => walk.refuse(route::unsupported(need)),
+        Some(need) if candidates.tried.is_empty() => {
+            walk.refuse(route::unsupported(need), Some(Class::UnsupportedParameter))
+        }
         _ => walk.run(&candidates.tried).await,
     }
 }
@@ -317,7 +319,8 @@ impl Walk<'_> {
     /// Nobody answered: the empty answer if there is one, else one honest error.
     fn give_up(mut self) -> Reply {
         let Some((target, degraded, answer)) = self.spare.take() else {
-            return self.refuse_after_trying();
+            let (error, class) = rule::final_error(&self.failures, &self.refusals);
+            return self.refuse(error, class);
         };
         self.ledger.commit(&target, degraded, self.bodies.lost());
         self.ledger.answered(None);
@@ -328,13 +331,7 @@ impl Walk<'_> {
         }
     }
 
-    fn refuse_after_trying(self) -> Reply {
-        let error = rule::final_error(&self.failures, &self.refusals);
-        self.refuse(error)
-    }
-
-    fn refuse(mut self, error: ClientError) -> Reply {
-        let class = self.failures.last().map(|(_, failure)| failure.class);
+    fn refuse(mut self, error: ClientError, class: Option<Class>) -> Reply {
         self.ledger.ended(Outcome::Failed, class);
         Reply::Failed { error, trail: self.ledger.trail() }
     }

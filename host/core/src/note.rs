@@ -164,7 +164,7 @@ pub enum Note {
         attempts: u32,
         /// After how long.
         after: Duration,
-        /// The failure the client saw.
+        /// The failure that decided what the client saw; none when all went well, or no target was asked.
         class: Option<Class>,
         /// Tokens, as the answering upstream counted them.
         usage: Option<Usage>,

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use super::answer;
+use crate::class::Class;
 use crate::note::{Note, Outcome};
 use crate::ports::{
     Call, CandidateStats, ConfigProblem, PluginFault, PluginRef, PluginSet, Policy, RoutePlan, RouteQuestion,
@@ -405,6 +406,26 @@ async fn a_client_that_leaves_votes_for_nobody_and_is_told_once() {
         .collect();
     assert_eq!(ends, [Outcome::Cancelled; 5]);
     assert!(!notes.iter().any(|note| matches!(note, Note::CircuitChanged { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_class_at_the_end_is_the_one_behind_the_answer() {
+    let check = async |first: u16, second: u16, saw: (u16, &str), expect: Option<Class>| {
+        let world = World::new(&["a", "b"]);
+        world.script("a", std::iter::repeat_with(|| error(first, "x")).take(3));
+        world.script("b", std::iter::repeat_with(|| error(second, "x")).take(3));
+        let seen = ask(&world, &["a", "b"], Protocol::Chat, false).await;
+        assert_eq!(seen, Saw::Error(saw.0, saw.1.into()), "{first} {second}");
+        let ended = world.notes.all().into_iter().find_map(|note| match note {
+            Note::RequestEnded { class, .. } => Some(class),
+            _ => None,
+        });
+        assert_eq!(ended, Some(expect), "{first} {second}");
+    };
+    check(503, 500, (503, "overloaded"), Some(Class::Overloaded)).await;
+    check(429, 401, (429, "rate_limited"), Some(Class::RateLimited)).await;
+    check(500, 401, (502, "server_error"), Some(Class::ServerError)).await;
+    check(500, 500, (502, "server_error"), Some(Class::ServerError)).await;
 }
 
 #[tokio::test(start_paused = true)]

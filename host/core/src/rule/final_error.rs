@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Again, Rule, scrub};
+use super::{Again, scrub};
 use crate::class::{Class, Failure};
 use crate::note::Gate;
 use crate::reply::ClientError;
@@ -56,6 +56,20 @@ struct Outcome<'a> {
     back_in: Option<Duration>,
 }
 
+impl Outcome<'_> {
+    /// How it failed, or the failure that its gate stands for; a breaker may have had many.
+    fn class(&self) -> Option<Class> {
+        let of_gate = |gate| match gate {
+            Gate::Rate => Some(Class::RateLimited),
+            Gate::Quota => Some(Class::QuotaExhausted),
+            Gate::Credential => Some(Class::Auth),
+            Gate::MissingModel => Some(Class::ModelNotFound),
+            Gate::Breaker | Gate::NoAdapter => None,
+        };
+        self.failure.map(|failure| failure.class).or_else(|| self.gate.and_then(of_gate))
+    }
+}
+
 /// The error for a cascade that is over: from every failure in order, and every refusal with the time it will last.
 ///
 /// Of each target its last failure counts, with the longer of the failure's hint and a later refusal's time. Of the
@@ -64,16 +78,18 @@ struct Outcome<'a> {
 /// serve is rate limited, else 503, with the earliest time); a request that is too large or asks for too much; silence
 /// (504); failure (502); a used-up allowance (429); a refused credential (502 `upstream_auth`, never 401); an unknown
 /// model (404, only if that is true of every target). Everything without an honest time says `x-should-retry: false`.
+///
+/// The class beside the error is that of the deciding outcome; none when a breaker or a missing adapter decided.
 pub fn final_error(
     failures: &[(TargetId, Failure)],
     refusals: &[(TargetId, Gate, Option<Duration>)],
-) -> ClientError {
+) -> (ClientError, Option<Class>) {
     let outcomes = outcomes(failures, refusals);
     // Of equals the last: it is what the cascade ended with.
     match outcomes.iter().rev().min_by_key(|outcome| outcome.rank) {
-        None => no_retry(ClientError::new(503, "unavailable", "no target may serve this request")),
-        Some(best) if best.rank == Rank::Back => back_later(&outcomes),
-        Some(best) => last_word(best, &outcomes),
+        None => (no_retry(ClientError::new(503, "unavailable", "no target may serve this request")), None),
+        Some(best) if best.rank == Rank::Back => back_later(best, &outcomes),
+        Some(best) => (last_word(best, &outcomes), best.class()),
     }
 }
 
@@ -135,28 +151,27 @@ fn of_refusal(target: &TargetId, gate: Gate, retry_in: Option<Duration>) -> Outc
 }
 
 /// At least one target will be back at a known time.
-fn back_later(outcomes: &[Outcome<'_>]) -> ClientError {
+fn back_later(best: &Outcome<'_>, outcomes: &[Outcome<'_>]) -> (ClientError, Option<Class>) {
     let coming_back = || outcomes.iter().filter(|outcome| outcome.rank == Rank::Back);
     let earliest = coming_back().filter_map(|outcome| outcome.back_in).min().unwrap_or(OVERLOAD_PAUSE);
-    let is_class = |outcome: &Outcome<'_>, class| outcome.failure.is_some_and(|f| f.class == class);
-    let rate_limited =
-        |outcome: &Outcome<'_>| is_class(outcome, Class::RateLimited) || outcome.gate == Some(Gate::Rate);
+    let rate_limited = |outcome: &Outcome<'_>| outcome.class() == Some(Class::RateLimited);
     // Targets that nobody can use anyway do not make a rate limit something else.
     let could_serve = |outcome: &&Outcome<'_>| outcome.rank <= Rank::Broken && outcome.rank != Rank::Unfit;
-    let (rule, headline): (Rule, _) = if outcomes.iter().filter(could_serve).all(rate_limited) {
-        (Class::RateLimited.rule(), "every target is rate limited")
+    let overloaded = coming_back().any(|outcome| outcome.class() == Some(Class::Overloaded));
+    let (class, client, headline) = if outcomes.iter().filter(could_serve).all(rate_limited) {
+        (Some(Class::RateLimited), Class::RateLimited.rule().client, "every target is rate limited")
     } else {
-        (Class::Overloaded.rule(), "no target can serve now")
+        let class = if overloaded { Some(Class::Overloaded) } else { best.class() };
+        (class, Class::Overloaded.rule().client, "no target can serve now")
     };
-    let overloaded = coming_back().any(|outcome| is_class(outcome, Class::Overloaded));
-    let code = match rule.client.status {
+    let code = match client.status {
         503 if !overloaded => "unavailable",
-        _ => rule.client.code,
+        _ => client.code,
     };
-    let mut error = ClientError::new(rule.client.status, code, summary(headline, outcomes));
+    let mut error = ClientError::new(client.status, code, summary(headline, outcomes));
     error.retry_after = Some(earliest.max(Duration::from_millis(1)));
     error.should_retry = (earliest > LONGEST_OBEYED_HINT).then_some(false);
-    error
+    (error, class)
 }
 
 fn last_word(best: &Outcome<'_>, outcomes: &[Outcome<'_>]) -> ClientError {

@@ -81,7 +81,7 @@ fn target(name: &str) -> TargetId {
 }
 
 /// A failure written as `class[@hint seconds]`, a refusal as `!gate[@seconds]`, each on a target of its own.
-fn case(words: &str) -> ClientError {
+fn case(words: &str) -> (ClientError, Option<Class>) {
     let (mut failures, mut refusals) = (Vec::new(), Vec::new());
     for (n, word) in words.split_whitespace().enumerate() {
         let (what, time) = word.split_once('@').map_or((word, None), |(what, time)| (what, Some(time)));
@@ -109,7 +109,7 @@ fn case(words: &str) -> ClientError {
 #[test]
 fn the_most_useful_outcome_decides() {
     let check = |words: &str, status: u16, code: &str, after: Option<u64>, again: Option<bool>| {
-        let error = case(words);
+        let (error, _) = case(words);
         let got = (error.status, error.code.as_str(), error.retry_after, error.should_retry);
         assert_eq!(got, (status, code, after.map(S), again), "{words}: {error:?}");
     };
@@ -163,10 +163,29 @@ fn the_most_useful_outcome_decides() {
 }
 
 #[test]
+fn the_class_is_the_one_that_decided() {
+    let check = |words: &str, expect: Option<Class>| assert_eq!(case(words).1, expect, "{words}");
+    for class in Class::ALL {
+        check(class.label(), Some(class));
+    }
+    check("bad_request server_error", Some(Class::BadRequest));
+    check("timeout_total connect", Some(Class::TimeoutTotal));
+    check("overloaded@4 server_error", Some(Class::Overloaded));
+    check("overloaded@4 rate_limited@9", Some(Class::Overloaded));
+    check("rate_limited@9 !quota_exhausted upstream_auth", Some(Class::RateLimited));
+    check("rate_limited@9 server_error", Some(Class::RateLimited));
+    check("upstream_auth !model_missing@9", Some(Class::Auth));
+    check("!quota_exhausted@4 !credential_refused@4", Some(Class::QuotaExhausted));
+    check("server_error !breaker_open@8", None);
+    check("!no_adapter", None);
+    check("", None);
+}
+
+#[test]
 fn never_401_and_404_only_alone() {
     for one in Class::ALL {
         for other in Class::ALL {
-            let error = case(&format!("{one} {other}"));
+            let (error, _) = case(&format!("{one} {other}"));
             assert_ne!(error.status, 401, "{one} {other}");
             let unknown = one == Class::ModelNotFound && other == Class::ModelNotFound;
             assert_eq!(error.status == 404, unknown, "{one} {other}");
@@ -183,10 +202,10 @@ fn a_target_counts_with_its_last_failure_and_its_longest_time() {
     let a = target("a");
     let limited = |after| Failure { retry_after: Some(after), ..Failure::new(Class::RateLimited, "slow") };
     let twice = [(a.clone(), Failure::new(Class::ServerError, "x")), (a.clone(), limited(S(2)))];
-    let error = final_error(&twice, &[(a.clone(), Gate::Rate, Some(S(8)))]);
+    let (error, _) = final_error(&twice, &[(a.clone(), Gate::Rate, Some(S(8)))]);
     assert_eq!((error.status, error.retry_after), (429, Some(S(8))));
     let failed = [(a.clone(), Failure::new(Class::ServerError, "x"))];
-    let error = final_error(&failed, &[(a, Gate::Breaker, Some(S(4)))]);
+    let (error, _) = final_error(&failed, &[(a, Gate::Breaker, Some(S(4)))]);
     assert_eq!((error.status, error.retry_after), (502, None));
 }
 
@@ -200,7 +219,7 @@ fn a_verdict_keeps_the_providers_words_without_secrets() {
             "role `x` is wrong, see https://docs.example/errors, key sk-abcdef12",
         )
     };
-    let error = final_error(&[(target("a"), failure)], &[]);
+    let (error, _) = final_error(&[(target("a"), failure)], &[]);
     assert_eq!(error.status, 400);
     assert_eq!(error.code, "invalid_value");
     assert_eq!(error.param.as_deref(), Some("messages[0].role"));
