@@ -99,19 +99,31 @@ impl StateDir {
     /// The kept token; at the first start, a new one.
     pub fn admin_token(&self) -> Result<AdminToken, StateError> {
         let path = self.token_path();
-        match new_private_file(&path) {
-            Ok(mut file) => {
-                let token = random_token().map_err(StateError::Random)?;
-                // The file stays private from its first moment, so the token was never readable for others.
-                writeln!(file, "{}", token.expose_secret()).map_err(io_error("write", &path))?;
-                Ok(AdminToken { secret: token, fresh: true })
+        if !path.exists() {
+            let token = random_token().map_err(StateError::Random)?;
+            if self.keep(&token, &path)? {
+                return Ok(AdminToken { secret: token, fresh: true });
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                refuse_exposed(&path, 0o077, 0o600)?;
-                read_token(&path).map(AdminToken::given)
-            }
-            Err(error) => Err(io_error("create", &path)(error)),
         }
+        refuse_exposed(&path, 0o077, 0o600)?;
+        read_token(&path).map(AdminToken::given)
+    }
+
+    /// Puts a whole token in place unless one is there already; whether it did. Written aside and then linked, so that
+    /// neither a crash nor another gateway that starts at the same moment ever sees a file without its token.
+    fn keep(&self, token: &SecretString, path: &Path) -> Result<bool, StateError> {
+        let aside = random_token().map_err(StateError::Random)?;
+        let aside = self.path.join(format!("{TOKEN_FILE}.{}", aside.expose_secret()));
+        // Private from its first moment, so the token was never readable for others.
+        let mut file = new_private_file(&aside).map_err(io_error("create", &aside))?;
+        let written = writeln!(file, "{}", token.expose_secret()).map_err(io_error("write", &aside));
+        let linked = written.and_then(|()| match fs::hard_link(&aside, path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(io_error("create", path)(error)),
+        });
+        fs::remove_file(&aside).map_err(io_error("remove", &aside))?;
+        linked
     }
 }
 
@@ -184,6 +196,20 @@ mod tests {
 
     fn chmod(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn gateways_that_start_at_the_same_moment_share_one_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&folder.path().join("state")).unwrap();
+        let tokens: Vec<AdminToken> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..16).map(|_| scope.spawn(|| state.admin_token().unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        let secrets: std::collections::BTreeSet<&str> =
+            tokens.iter().map(|token| token.secret.expose_secret()).collect();
+        assert_eq!((secrets.len(), tokens.iter().filter(|token| token.fresh).count()), (1, 1));
+        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1, "nothing is left aside");
     }
 
     #[test]
