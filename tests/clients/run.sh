@@ -10,9 +10,16 @@ done
 
 scratch=$(mktemp -d)
 stage_pid=
+# How the clients fared is the result; the stage is stopped by a signal, which must not count.
 finish() {
-    [ -n "$stage_pid" ] && kill "$stage_pid" 2>/dev/null && wait "$stage_pid" 2>/dev/null
+    local result=$?
+    set +e
+    if [ -n "$stage_pid" ]; then
+        kill "$stage_pid" 2>/dev/null
+        wait "$stage_pid" 2>/dev/null
+    fi
     rm -rf "$scratch"
+    exit "$result"
 }
 trap finish EXIT
 
