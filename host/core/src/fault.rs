@@ -22,7 +22,7 @@ use crate::ports::{
     Adapter, Clock, FaultAction, FaultAttempt, FaultInjector, FaultVerdict, Observer, PluginSet,
     TransportFailure, Upstream, WireReply, WireRequest,
 };
-use crate::random::mix;
+use crate::random::{mix, unit_of};
 use crate::request::Request;
 use crate::target::TargetId;
 
@@ -405,9 +405,7 @@ fn find_kind(plugins: &PluginSet, kind: &str) -> Result<(Arc<str>, Arc<dyn Fault
 
 /// Whether this draw falls into the share.
 fn sampled(percent: Option<f64>, draw: u64) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-    let unit = (draw >> 11) as f64 / (1_u64 << 53) as f64;
-    percent.is_none_or(|percent| unit * 100.0 < percent)
+    percent.is_none_or(|percent| unit_of(draw) * 100.0 < percent)
 }
 
 fn millis(duration: Duration) -> u64 {

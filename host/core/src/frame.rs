@@ -33,6 +33,16 @@ pub enum Framed {
     Comment(Bytes),
 }
 
+impl Framed {
+    /// What a decoder is fed with: the event, if it is one.
+    pub fn into_event(self) -> Option<WireEvent> {
+        match self {
+            Self::Event { event, .. } => Some(event),
+            Self::Comment(_) => None,
+        }
+    }
+}
+
 /// Why a reply cannot be framed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {

@@ -21,15 +21,20 @@ impl Random {
 
     /// Uniform in [0, 1).
     pub fn unit(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-        let bits = (self.next_u64() >> 11) as f64;
-        bits / (1_u64 << 53) as f64
+        unit_of(self.next_u64())
     }
 
     /// Uniform in [low, high).
     pub fn between(&self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
+}
+
+/// 64 random bits as a number, uniform in [0, 1).
+pub fn unit_of(bits: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    let kept = (bits >> 11) as f64;
+    kept / (1_u64 << 53) as f64
 }
 
 /// SplitMix64's finaliser; also a good hash of a number.

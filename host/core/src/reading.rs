@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use crate::class::{Class, Failure, Side};
-use crate::event::{Event, FinishReason, StreamEvent, Usage, WireEvent};
+use crate::event::{Event, FinishReason, StreamEvent, Usage};
 use crate::frame::{Framed, Framer};
 use crate::ports::{
     Adapter, AdapterTarget, ByteSource, Decoder, Framing, PluginFault, RawFailure, ReplyFormat,
@@ -216,17 +216,19 @@ impl Reading {
     }
 
     async fn handle_events(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        let framed = std::mem::take(&mut self.framed);
+        let mut framed = std::mem::take(&mut self.framed);
         let failed = match &mut self.way {
             Way::Relay { reader, watcher, keep_usage, .. } => {
                 if let Some(watcher) = watcher {
-                    watch(watcher.feed(wire_events(&framed)).await, &mut self.seen)?;
+                    let events = framed.iter().cloned().filter_map(Framed::into_event).collect();
+                    watch(watcher.feed(events).await, &mut self.seen)?;
                 }
                 relay(&framed, reader, *keep_usage, &mut self.seen, batch)
             }
             Way::Translate { reader, writer } => translate(&framed, reader, writer, &mut self.seen, batch)?,
             Way::Decode { decoder, writer } => {
-                let events = decoder.feed(wire_events(&framed)).await.map_err(broken_decoder)?;
+                let events = framed.drain(..).filter_map(Framed::into_event).collect();
+                let events = decoder.feed(events).await.map_err(broken_decoder)?;
                 write_events(events, writer, &mut self.seen, batch)?;
                 None
             }
@@ -366,14 +368,6 @@ fn watch(events: Result<Vec<StreamEvent>, PluginFault>, seen: &mut Seen) -> Resu
         }
     }
     Ok(())
-}
-
-fn wire_events(framed: &[Framed]) -> Vec<WireEvent> {
-    let event = |frame: &Framed| match frame {
-        Framed::Event { event, .. } => Some(event.clone()),
-        Framed::Comment(_) => None,
-    };
-    framed.iter().filter_map(event).collect()
 }
 
 fn broken_decoder(fault: PluginFault) -> Failure {

@@ -97,11 +97,7 @@ impl Rewriting {
                 self.framer.finish(&mut framed);
             }
         }
-        let event = |frame| match frame {
-            Framed::Event { event, .. } => Some(event),
-            Framed::Comment(_) => None,
-        };
-        let frames: Vec<WireEvent> = framed.into_iter().filter_map(event).collect();
+        let frames: Vec<WireEvent> = framed.into_iter().filter_map(Framed::into_event).collect();
         let broken = |_| TransportFailure::Body("injected".to_owned());
         if !frames.is_empty() {
             self.steps.extend(self.transform.piece(frames).await.map_err(broken)?);
