@@ -26,13 +26,13 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct Gateway {
     config: Arc<ArcSwap<Config>>,
-    engine: Engine,
+    engine: Arc<Engine>,
 }
 
 impl Gateway {
     /// A gateway over what [`Engine`] stands on.
     pub fn new(config: Arc<ArcSwap<Config>>, engine: Engine) -> Self {
-        Self { config, engine }
+        Self { config, engine: Arc::new(engine) }
     }
 
     /// What all requests share: targets, faults, plugins.
@@ -57,6 +57,6 @@ impl Gateway {
                 return Reply::Failed { error, trail };
             }
         };
-        cascade::answer(&self.engine, &request, &alias).await
+        cascade::answer(&self.engine, Arc::new(request), alias).await
     }
 }

@@ -111,6 +111,8 @@ pub struct Running {
     shutdown: Shutdown,
     patience: Patience,
     clients: Tasks,
+    /// Calls that no client waits for.
+    background: Tasks,
     operators: Tasks,
 }
 
@@ -149,6 +151,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     ));
     targets.configure(&configured(&config), &BreakerSettings::default());
     let plugins = plugins::start(&config, &state, bundled, options.watch_plugins, &targets).await?;
+    let background = Tasks::new();
     let chaos = Arc::new(Chaos::new(Arc::clone(&clock), notes.clone()));
     let engine = Engine {
         targets: Arc::clone(&targets),
@@ -163,6 +166,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         clock,
         random,
         observer: notes.clone(),
+        background: Arc::new(background.clone()),
     };
     let config = Arc::new(ArcSwap::from_pointee(config));
     let gateway = Arc::new(Gateway::new(Arc::clone(&config), engine));
@@ -198,6 +202,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         shutdown,
         patience,
         clients,
+        background,
         operators,
     })
 }
@@ -208,6 +213,7 @@ impl Running {
         signal().await;
         tracing::info!("stopping: streams under way may finish; a second signal ends them");
         let (clients, operators) = (self.clients.clone(), self.operators.clone());
+        let background = self.background.clone();
         let shutdown = self.shutdown.clone();
         tokio::select! {
             () = self.shutdown() => {}
@@ -215,6 +221,7 @@ impl Running {
                 shutdown.advance(Phase::Closing);
                 clients.drained(LAST_WORDS).await;
                 clients.end().await;
+                background.end().await;
                 operators.end().await;
             }
         }
@@ -231,6 +238,7 @@ impl Running {
             self.clients.drained(LAST_WORDS).await;
         }
         self.clients.end().await;
+        self.background.end().await;
         self.shutdown.advance(Phase::Ended);
         self.operators.drained(LAST_WORDS).await;
         self.operators.end().await;

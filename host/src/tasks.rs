@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use seawall_core::ports::{Background, Call};
 use tokio::sync::watch;
 
 /// A group of tasks. Clones belong to the same group.
@@ -89,6 +90,13 @@ impl Tasks {
 /// Runs what blocks or computes for long beside the workers; `None` when it panicked. Cannot be ended early.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// What outlives a request runs here, supervised like everything else.
+impl Background for Tasks {
+    fn run(&self, name: &'static str, work: Call<'static, ()>) {
+        self.spawn(name, work);
+    }
 }
 
 /// HTTP/2 connections run their streams as tasks of the same group.

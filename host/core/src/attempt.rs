@@ -9,13 +9,13 @@ use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::RequestBody;
-use crate::cascade::Engine;
+use crate::cascade::{Candidate, Case, Engine};
 use crate::class::{Class, Failure, Side};
 use crate::event::{FinishReason, Usage};
 use crate::fault::FaultQuestion;
 use crate::ports::{
-    Adapter, AdapterError, AdapterTarget, ByteSource, Framing, PlainReply, PluginFault, PluginSet,
-    RawFailure, ReplyFormat, TransportFailure, WirePlan, WireReply, WireRequest,
+    AdapterError, AdapterTarget, ByteSource, Framing, PlainReply, PluginFault, RawFailure, ReplyFormat,
+    TransportFailure, WirePlan, WireReply, WireRequest,
 };
 use crate::protocol::{self, Inspected};
 use crate::reading::{Reading, ReadingSetup};
@@ -23,25 +23,15 @@ use crate::request::{Protocol, Request};
 use crate::target::TargetId;
 
 /// Everything one attempt needs to know.
-pub(crate) struct Attempt<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) plugins: &'a PluginSet,
-    pub(crate) request: &'a Request,
-    pub(crate) alias: &'a Arc<str>,
-    /// The name that answers report; none = the upstream's own.
-    pub(crate) report_model: Option<&'a Arc<str>>,
-    pub(crate) target: &'a TargetId,
-    pub(crate) adapter: &'a Arc<dyn Adapter>,
+pub(crate) struct Attempt {
+    pub(crate) case: Case,
+    pub(crate) candidate: Candidate,
     /// The request in a protocol that the adapter takes.
-    pub(crate) body: &'a Arc<RequestBody>,
+    pub(crate) body: Arc<RequestBody>,
     /// 1 for the request's first.
     pub(crate) number: u32,
-    /// TCP and TLS.
-    pub(crate) connect: Duration,
     /// When this attempt must have shown content (streamed) or its answer (plain).
     pub(crate) until: Instant,
-    /// The request's own deadline.
-    pub(crate) deadline: Instant,
 }
 
 /// How an attempt ended.
@@ -62,13 +52,13 @@ pub(crate) enum EmptyAnswer {
     Stream(Bytes),
 }
 
-impl Attempt<'_> {
+impl Attempt {
     /// Makes the call.
     pub(crate) async fn run(&self) -> Ended {
         let target = AdapterTarget {
-            model: Arc::clone(&self.target.model),
-            max_output_tokens: self.request.facts.max_output_tokens,
-            streaming: self.request.facts.stream,
+            model: Arc::clone(&self.candidate.target().model),
+            max_output_tokens: self.case.request.facts.max_output_tokens,
+            streaming: self.case.request.facts.stream,
             request: self.body.fingerprint(),
         };
         match self.try_run(&target).await {
@@ -78,14 +68,15 @@ impl Attempt<'_> {
     }
 
     async fn try_run(&self, target: &AdapterTarget) -> Result<Ended, Failure> {
-        let plan = self.adapter.build(self.body, target).await.map_err(|e| self.adapter_failure(e))?;
+        let plan =
+            self.candidate.adapter.build(&self.body, target).await.map_err(|e| self.adapter_failure(e))?;
         let format = plan.reply;
         let wire = self.wire_request(plan)?;
         let reply = self.in_time(self.send(wire)).await?.map_err(transport_failure)?;
         if !(200..300).contains(&reply.status) {
             return Err(self.refused(target, reply).await?);
         }
-        if self.request.facts.stream {
+        if self.case.request.facts.stream {
             self.open_stream(target, format, reply).await
         } else {
             self.whole_answer(target, format, reply).await
@@ -99,41 +90,42 @@ impl Attempt<'_> {
             self.plugin_failure(PluginFault { code: "P040", message, busy: false })
         })?;
         Ok(WireRequest {
-            provider: Arc::clone(&self.target.provider),
-            auth: self.adapter.auth().clone(),
-            base_url: Arc::clone(self.adapter.base_url()),
+            provider: Arc::clone(&self.candidate.target().provider),
+            auth: self.candidate.adapter.auth().clone(),
+            base_url: Arc::clone(self.candidate.adapter.base_url()),
             path_and_query: plan.path_and_query,
             method: plan.method,
             headers: plan.headers,
             body,
-            connect_timeout: self.connect,
+            connect_timeout: self.case.alias.timeouts.connect,
         })
     }
 
     /// Transport, with whatever chaos has armed for this attempt in between.
     async fn send(&self, wire: WireRequest) -> Result<WireReply, TransportFailure> {
-        let engine = self.engine;
+        let engine = &self.case.engine;
         if !engine.chaos.is_armed() {
             return engine.upstream.send(wire).await;
         }
         let question = FaultQuestion {
-            request: self.request,
-            alias: self.alias,
-            target: self.target,
+            request: &self.case.request,
+            alias: &self.case.alias.name,
+            target: self.candidate.target(),
             number: self.number,
-            adapter: self.adapter,
+            adapter: &self.candidate.adapter,
         };
-        engine.chaos.send(self.plugins, &question, engine.upstream.as_ref(), wire).await
+        engine.chaos.send(&self.case.plugins, &question, engine.upstream.as_ref(), wire).await
     }
 
     /// Runs a step of this attempt under its limit; the limit that struck decides the class.
     async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, Failure> {
-        let limit = self.until.min(self.deadline);
+        let limit = self.until.min(self.case.deadline);
         timeout_at(limit, step).await.map_err(|_| {
-            if self.deadline <= self.until {
+            if self.case.deadline <= self.until {
                 return Failure::new(Class::TimeoutTotal, "the request's deadline passed");
             }
-            let what = if self.request.facts.stream { "no content in time" } else { "no answer in time" };
+            let what =
+                if self.case.request.facts.stream { "no content in time" } else { "no answer in time" };
             Failure::new(Class::TimeoutFirstToken, what)
         })
     }
@@ -154,7 +146,8 @@ impl Attempt<'_> {
 
     async fn classify(&self, target: &AdapterTarget, raw: RawFailure) -> Result<Failure, Failure> {
         let status = raw.status;
-        let failure = self.adapter.classify(target, raw).await.map_err(|f| self.plugin_failure(f))?;
+        let failure =
+            self.candidate.adapter.classify(target, raw).await.map_err(|f| self.plugin_failure(f))?;
         Ok(Failure { status: failure.status.or(status), ..failure })
     }
 
@@ -165,14 +158,14 @@ impl Attempt<'_> {
         reply: WireReply,
     ) -> Result<Ended, Failure> {
         let WireReply { status, headers, body } = reply;
-        let cap = self.engine.limits.max_answer_bytes;
+        let cap = self.case.engine.limits.max_answer_bytes;
         let body = self.in_time(read_whole(body, cap)).await?.map_err(transport_failure)?;
         let spoken = self.body.protocol();
         let answer = match format {
             ReplyFormat::Same | ReplyFormat::Watched => body,
             ReplyFormat::Custom(_) => {
                 let reply = PlainReply { status, headers: headers.clone(), body };
-                let parsed = self.adapter.parse(spoken, target, reply).await;
+                let parsed = self.candidate.adapter.parse(spoken, target, reply).await;
                 parsed.map_err(|e| self.adapter_failure(e))?.body
             }
         };
@@ -197,17 +190,17 @@ impl Attempt<'_> {
 
     /// The answer in the client's protocol, under the name that the client is to see.
     fn for_client(&self, spoken: Protocol, translated: bool, answer: Bytes) -> Result<Bytes, String> {
-        let answer = match (spoken, self.request.protocol) {
+        let answer = match (spoken, self.case.request.protocol) {
             (Protocol::Chat, Protocol::Messages) => {
-                protocol::chat_answer_to_messages(&answer, &self.target.model)?
+                protocol::chat_answer_to_messages(&answer, &self.candidate.target().model)?
             }
             (Protocol::Chat, _) if translated => {
-                protocol::stamp_created(&answer, self.engine.wall_seconds())?
+                protocol::stamp_created(&answer, self.case.engine.wall_seconds())?
             }
-            (Protocol::Embeddings, _) if translated => protocol::encode_vectors(self.body, answer)?,
+            (Protocol::Embeddings, _) if translated => protocol::encode_vectors(&self.body, answer)?,
             _ => answer,
         };
-        match self.report_model {
+        match self.case.report_model() {
             Some(alias) => protocol::rename_model(&answer, alias),
             None => Ok(answer),
         }
@@ -228,23 +221,23 @@ impl Attempt<'_> {
         let decoder = match format {
             ReplyFormat::Same => None,
             ReplyFormat::Watched | ReplyFormat::Custom(_) => {
-                let decoder = self.adapter.decoder(self.body.protocol(), target).await;
+                let decoder = self.candidate.adapter.decoder(self.body.protocol(), target).await;
                 Some(decoder.map_err(|f| self.plugin_failure(f))?)
             }
         };
         let mut reading = Box::new(Reading::new(ReadingSetup {
-            adapter: Arc::clone(self.adapter),
+            adapter: Arc::clone(&self.candidate.adapter),
             target: target.clone(),
             format,
             decoder,
             spoken: self.body.protocol(),
-            client: self.request.protocol,
-            include_usage: self.request.facts.include_usage,
-            choices: self.request.facts.choices,
-            report_model: self.report_model.cloned(),
-            fallback_id: self.request.id,
-            created_s: self.engine.wall_seconds(),
-            max_event_bytes: self.engine.limits.max_event_bytes,
+            client: self.case.request.protocol,
+            include_usage: self.case.request.facts.include_usage,
+            choices: self.case.request.facts.choices,
+            report_model: self.case.report_model().cloned(),
+            fallback_id: self.case.request.id,
+            created_s: self.case.engine.wall_seconds(),
+            max_event_bytes: self.case.engine.limits.max_event_bytes,
             headers: reply.headers,
             source: reply.body,
         }));
@@ -279,7 +272,7 @@ impl Attempt<'_> {
         reply: WireReply,
     ) -> Result<Ended, Failure> {
         let WireReply { status, headers, body } = reply;
-        let cap = self.engine.limits.max_answer_bytes;
+        let cap = self.case.engine.limits.max_answer_bytes;
         let data = self.in_time(read_whole(body, cap)).await?.map_err(transport_failure)?;
         let is_error = matches!(format, ReplyFormat::Custom(_))
             || matches!(protocol::inspect_answer(self.body.protocol(), &data), Inspected::Error);
@@ -298,7 +291,7 @@ impl Attempt<'_> {
     }
 
     fn plugin_failure(&self, fault: PluginFault) -> Failure {
-        plugin_failure(self.engine, self.request, self.target, fault)
+        plugin_failure(&self.case.engine, &self.case.request, self.candidate.target(), fault)
     }
 }
 

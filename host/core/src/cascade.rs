@@ -5,6 +5,7 @@
 
 mod bodies;
 mod candidates;
+mod case;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ use crate::class::{Class, Failure};
 use crate::fault::Chaos;
 use crate::ledger::Ledger;
 use crate::note::{Gate, Outcome};
-use crate::ports::{Clock, Observer, PluginSet, PluginSource, Upstream};
+use crate::ports::{Background, Clock, Observer, PluginSource, Upstream};
 use crate::random::Random;
 use crate::reply::{ClientError, Degraded, Reply};
 use crate::request::Request;
@@ -33,7 +34,8 @@ use crate::target::TargetId;
 use crate::targets::{Permit, Targets};
 
 use bodies::Bodies;
-use candidates::Candidate;
+pub(crate) use candidates::Candidate;
+pub(crate) use case::Case;
 
 /// Caps on what an upstream may send.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,8 @@ pub struct Engine {
     pub random: Arc<Random>,
     /// Who listens.
     pub observer: Arc<dyn Observer>,
+    /// Runs what outlives its request.
+    pub background: Arc<dyn Background>,
 }
 
 impl Engine {
@@ -86,19 +90,21 @@ impl fmt::Debug for Engine {
 }
 
 /// Answers one request from the targets of its alias.
-pub async fn answer(engine: &Engine, request: &Request, alias: &Alias) -> Reply {
-    let ledger = Ledger::open(request, Arc::clone(&engine.clock), Arc::clone(&engine.observer));
+pub async fn answer(engine: &Arc<Engine>, request: Arc<Request>, alias: Arc<Alias>) -> Reply {
+    let ledger = Ledger::open(&request, Arc::clone(&engine.clock), Arc::clone(&engine.observer));
     let plugins = engine.plugins.current();
     let total = request.deadline.map_or(alias.timeouts.total, |wish| wish.min(alias.timeouts.total));
-    let candidates = candidates::in_order(engine, &plugins, request, alias).await;
+    let candidates = candidates::in_order(engine, &plugins, &request, &alias).await;
     let walk = Walk {
-        engine,
-        plugins: &plugins,
-        request,
-        alias,
-        deadline: ledger.started() + total,
         budget: engine.budget.request(candidates.tried.len()),
-        bodies: Bodies::new(&request.body),
+        bodies: Bodies::new(Arc::clone(&request.body)),
+        case: Case {
+            engine: Arc::clone(engine),
+            plugins,
+            request,
+            alias,
+            deadline: ledger.started() + total,
+        },
         failures: candidates.broken,
         refusals: Vec::new(),
         spare: None,
@@ -112,15 +118,11 @@ pub async fn answer(engine: &Engine, request: &Request, alias: &Alias) -> Reply 
     }
 }
 
-/// One request's way over its candidates.
-struct Walk<'a> {
-    engine: &'a Engine,
-    plugins: &'a PluginSet,
-    request: &'a Request,
-    alias: &'a Alias,
-    deadline: Instant,
+/// One request's way over its candidates. It owns what it walks over, so that it can go on behind a committed stream.
+struct Walk {
+    case: Case,
     budget: RequestBudget,
-    bodies: Bodies<'a>,
+    bodies: Bodies,
     failures: Vec<(TargetId, Failure)>,
     refusals: Vec<(TargetId, Gate, Option<Duration>)>,
     /// An empty but complete answer, sent if nobody does better.
@@ -135,11 +137,11 @@ enum Turn {
     On(NextTarget),
 }
 
-impl Walk<'_> {
+impl Walk {
     async fn run(mut self, candidates: &[Candidate]) -> Reply {
         let mut failed: Option<(NextTarget, &Candidate)> = None;
         for (position, candidate) in candidates.iter().enumerate() {
-            if self.engine.clock.now() >= self.deadline {
+            if self.case.engine.clock.now() >= self.case.deadline {
                 break;
             }
             if failed.is_some_and(|(rule, before)| !self.may_follow(rule, before, candidate)) {
@@ -165,8 +167,10 @@ impl Walk<'_> {
     }
 
     fn may_follow(&self, rule: NextTarget, failed: &Candidate, next: &Candidate) -> bool {
-        let onward =
-            Onward { facts: &self.request.facts, reroute_content_filter: self.alias.reroute_content_filter };
+        let onward = Onward {
+            facts: &self.case.request.facts,
+            reroute_content_filter: self.case.alias.reroute_content_filter,
+        };
         route::may_follow(rule, &failed.capabilities, &next.capabilities, onward)
     }
 
@@ -175,11 +179,11 @@ impl Walk<'_> {
         /// Beyond the time to first content, so that the attempt's own timer strikes first.
         const LEASE_MARGIN: Duration = Duration::from_secs(1);
         let lease = self.attempt_ceiling() + LEASE_MARGIN;
-        match candidate.state.try_acquire(self.request.id, lease, only_one_left) {
+        match candidate.state.try_acquire(self.case.request.id, lease, only_one_left) {
             Ok(permit) => Some(permit),
             Err(refusal) => {
-                self.ledger.skipped(&candidate.target, refusal.gate, refusal.retry_in);
-                self.refusals.push((candidate.target.clone(), refusal.gate, refusal.retry_in));
+                self.ledger.skipped(candidate.target(), refusal.gate, refusal.retry_in);
+                self.refusals.push((candidate.target().clone(), refusal.gate, refusal.retry_in));
                 None
             }
         }
@@ -187,8 +191,8 @@ impl Walk<'_> {
 
     /// The longest an attempt may take to its first content, or plain to its whole answer.
     fn attempt_ceiling(&self) -> Duration {
-        let timeouts = &self.alias.timeouts;
-        if self.request.facts.stream { timeouts.first_token } else { timeouts.answer }
+        let timeouts = &self.case.alias.timeouts;
+        if self.case.request.facts.stream { timeouts.first_token } else { timeouts.answer }
     }
 
     /// Calls one candidate, and once more where the class allows it.
@@ -199,8 +203,8 @@ impl Walk<'_> {
         let mut permit = permit;
         let mut first = true;
         loop {
-            let began = self.engine.clock.now();
-            let number = self.ledger.attempt(&candidate.target, permit.is_probe());
+            let began = self.case.engine.clock.now();
+            let number = self.ledger.attempt(candidate.target(), permit.is_probe());
             let ended = self.attempt(candidate, number, began, last).await;
             drop(leave);
             let failure = match self.settle(candidate, permit, ended, began) {
@@ -208,9 +212,9 @@ impl Walk<'_> {
                 Err(failure) => failure,
             };
             let rule = failure.class.rule();
-            let left = self.deadline.saturating_duration_since(self.engine.clock.now());
-            let pause = rule.same_target.pause(failure.retry_after, left, &self.engine.random);
-            self.failures.push((candidate.target.clone(), failure));
+            let left = self.case.deadline.saturating_duration_since(self.case.engine.clock.now());
+            let pause = rule.same_target.pause(failure.retry_after, left, &self.case.engine.random);
+            self.failures.push((candidate.target().clone(), failure));
             let Some(pause) = pause.filter(|_| std::mem::take(&mut first)) else {
                 return Turn::On(rule.next_target);
             };
@@ -237,18 +241,11 @@ impl Walk<'_> {
             }
         };
         let attempt = Attempt {
-            engine: self.engine,
-            plugins: self.plugins,
-            request: self.request,
-            alias: &self.alias.name,
-            report_model: self.alias.report_alias.then_some(&self.alias.name),
-            target: &candidate.target,
-            adapter: &candidate.adapter,
-            body: &body,
+            case: self.case.clone(),
+            candidate: candidate.clone(),
+            body,
             number,
-            connect: self.alias.timeouts.connect,
-            until: attempt_limit(began, self.deadline, self.attempt_ceiling(), last),
-            deadline: self.deadline,
+            until: attempt_limit(began, self.case.deadline, self.attempt_ceiling(), last),
         };
         attempt.run().await
     }
@@ -264,38 +261,38 @@ impl Walk<'_> {
         let failure = match ended {
             Ended::Answer { body, usage } => {
                 permit.finished();
-                candidate.state.fitted(self.request.facts.input_tokens_estimate);
-                self.ledger.commit(&candidate.target, candidate.degraded, self.bodies.lost());
+                candidate.state.fitted(self.case.request.facts.input_tokens_estimate);
+                self.ledger.commit(candidate.target(), candidate.degraded, self.bodies.lost());
                 self.ledger.answered(usage);
                 return Ok(Reply::Plain { body, trail: self.ledger.trail() });
             }
             Ended::Stream { first, reading } => {
-                permit.first_content(self.engine.clock.now().saturating_duration_since(began));
-                candidate.state.fitted(self.request.facts.input_tokens_estimate);
-                self.ledger.commit(&candidate.target, candidate.degraded, self.bodies.lost());
+                permit.first_content(self.case.engine.clock.now().saturating_duration_since(began));
+                candidate.state.fitted(self.case.request.facts.input_tokens_estimate);
+                self.ledger.commit(candidate.target(), candidate.degraded, self.bodies.lost());
                 let trail = self.ledger.trail();
                 let committed = Committed {
                     first: first.freeze(),
                     reading,
                     permit,
                     ledger: self.ledger.hand_over(),
-                    client: self.request.protocol,
-                    stall: self.alias.timeouts.stall,
-                    deadline: self.deadline,
+                    client: self.case.request.protocol,
+                    stall: self.case.alias.timeouts.stall,
+                    deadline: self.case.deadline,
                 };
                 return Ok(Reply::Stream { body: committed.into_stream(), trail });
             }
             Ended::Empty(answer) => {
-                self.spare.get_or_insert((candidate.target.clone(), candidate.degraded, answer));
+                self.spare.get_or_insert((candidate.target().clone(), candidate.degraded, answer));
                 Failure::new(Class::EmptyAnswer, "the provider gave an empty answer")
             }
             Ended::Failed(failure) => failure,
         };
         if failure.class == Class::ContextLength {
-            candidate.state.learn_context_window(self.request.facts.input_tokens_estimate);
+            candidate.state.learn_context_window(self.case.request.facts.input_tokens_estimate);
         }
         permit.failed(&failure);
-        self.ledger.attempt_failed(&candidate.target, &failure, began);
+        self.ledger.attempt_failed(candidate.target(), &failure, began);
         Err(failure)
     }
 
@@ -306,8 +303,12 @@ impl Walk<'_> {
         let mut soonest: Vec<_> = by_breaker.map(|(target, _, wait)| (*wait, target)).collect();
         soonest.sort_by_key(|(wait, _)| *wait);
         let (candidate, permit) = soonest.into_iter().find_map(|(_, target)| {
-            let candidate = candidates.iter().find(|candidate| candidate.target == *target)?;
-            let permit = self.engine.targets.try_last_resort(target, &self.alias.name, self.request.id)?;
+            let candidate = candidates.iter().find(|candidate| candidate.target() == target)?;
+            let permit = self.case.engine.targets.try_last_resort(
+                target,
+                &self.case.alias.name,
+                self.case.request.id,
+            )?;
             Some((candidate, permit))
         })?;
         match self.try_candidate(candidate, permit, true).await {

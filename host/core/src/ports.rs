@@ -57,6 +57,12 @@ pub trait Observer: Send + Sync + Debug {
     fn note(&self, note: Note);
 }
 
+/// Runs what outlives the request that began it. The core spawns nothing itself.
+pub trait Background: Send + Sync + Debug {
+    /// Runs this to its end, or drops it when the process ends. The name is the same for all work of a kind.
+    fn run(&self, name: &'static str, work: Call<'static, ()>);
+}
+
 /// Nobody listens.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silence;

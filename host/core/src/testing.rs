@@ -12,17 +12,18 @@ use tokio::time::{Sleep, sleep};
 use crate::body::RequestBody;
 use crate::breaker::BreakerSettings;
 use crate::budget::Budget;
-use crate::cascade::{Engine, Limits};
+use crate::cascade::{self, Engine, Limits};
 use crate::class::{Class, Failure};
 use crate::fault::Chaos;
 use crate::note::Note;
 use crate::ports::{
-    Adapter, AdapterError, AdapterTarget, Answer, Auth, BodyPlan, ByteSource, Call, Clock, Decoder, Observer,
-    PlainReply, PluginFault, PluginRef, PluginSet, PluginSource, RawFailure, ReplyFormat, Shape, TokioClock,
-    TransportFailure, Upstream, WirePlan, WireReply, WireRequest,
+    Adapter, AdapterError, AdapterTarget, Answer, Auth, Background, BodyPlan, ByteSource, Call, Clock,
+    Decoder, Observer, PlainReply, PluginFault, PluginRef, PluginSet, PluginSource, RawFailure, ReplyFormat,
+    Shape, TokioClock, TransportFailure, Upstream, WirePlan, WireReply, WireRequest,
 };
 use crate::protocol;
 use crate::random::Random;
+use crate::reply::Reply;
 use crate::request::{Protocol, Request, RequestId};
 use crate::settings::{Alias, AliasTarget, Timeouts};
 use crate::target::{Capabilities, TargetId};
@@ -98,7 +99,7 @@ pub(crate) fn done() -> Step {
 /// A world with a few providers `a`, `b`, ... each with one model `m`.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) upstream: Arc<Scripted>,
     pub(crate) notes: Arc<Notes>,
 }
@@ -117,7 +118,7 @@ impl World {
         });
         let plugins = PluginSet { adapters: adapters.collect(), ..PluginSet::default() };
         let settings = BreakerSettings::default();
-        let engine = Engine {
+        let engine = Arc::new(Engine {
             targets: Arc::new(Targets::new(
                 Arc::clone(&clock),
                 Arc::clone(&random),
@@ -132,7 +133,8 @@ impl World {
             clock,
             random,
             observer,
-        };
+            background: Arc::new(Spawned),
+        });
         Self { engine, upstream, notes }
     }
 
@@ -144,7 +146,13 @@ impl World {
 
     /// Other plugins from now on.
     pub(crate) fn use_plugins(&mut self, plugins: PluginSet) {
-        self.engine.plugins = Arc::new(Fixed(Arc::new(plugins)));
+        let engine = Arc::get_mut(&mut self.engine).expect("no request is under way");
+        engine.plugins = Arc::new(Fixed(Arc::new(plugins)));
+    }
+
+    /// The cascade's answer.
+    pub(crate) async fn answer(&self, request: &Request, alias: &Alias) -> Reply {
+        cascade::answer(&self.engine, Arc::new(request.clone()), Arc::new(alias.clone())).await
     }
 
     /// Providers in the order in which they were called.
@@ -196,6 +204,17 @@ impl Notes {
 impl Observer for Notes {
     fn note(&self, note: Note) {
         self.0.lock().unwrap().push(note);
+    }
+}
+
+/// Work behind requests runs on the test's runtime and ends with it.
+#[derive(Debug)]
+struct Spawned;
+
+impl Background for Spawned {
+    fn run(&self, _name: &'static str, work: Call<'static, ()>) {
+        #[expect(clippy::disallowed_methods, reason = "a test's runtime ends with the test")]
+        drop(tokio::spawn(work));
     }
 }
 

@@ -9,8 +9,8 @@ use crate::reply::ClientError;
 use crate::request::Protocol;
 
 /// The client's body and its translation.
-pub(super) struct Bodies<'a> {
-    own: &'a Arc<RequestBody>,
+pub(super) struct Bodies {
+    own: Arc<RequestBody>,
     chat: Option<Result<Translated, ClientError>>,
     /// The body handed out last was the translation.
     used_translation: bool,
@@ -21,8 +21,8 @@ struct Translated {
     lost: Vec<&'static str>,
 }
 
-impl<'a> Bodies<'a> {
-    pub(super) fn new(own: &'a Arc<RequestBody>) -> Self {
+impl Bodies {
+    pub(super) fn new(own: Arc<RequestBody>) -> Self {
         Self { own, chat: None, used_translation: false }
     }
 
@@ -30,10 +30,10 @@ impl<'a> Bodies<'a> {
     pub(super) fn for_adapter(&mut self, adapter: &dyn Adapter) -> Result<Arc<RequestBody>, ClientError> {
         self.used_translation = false;
         if self.own.protocol() != Protocol::Messages || adapter.accepts(Protocol::Messages) {
-            return Ok(Arc::clone(self.own));
+            return Ok(Arc::clone(&self.own));
         }
         self.used_translation = true;
-        let own = self.own;
+        let own = &self.own;
         let chat = self.chat.get_or_insert_with(|| {
             let translated = protocol::messages_to_chat(own)?;
             Ok(Translated { body: Arc::new(translated.body), lost: translated.lost })

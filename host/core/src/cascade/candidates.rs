@@ -16,13 +16,19 @@ use crate::settings::{Alias, AliasTarget};
 use crate::target::{Capabilities, TargetId};
 use crate::targets::TargetState;
 
-/// One target, ready to be tried.
-pub(super) struct Candidate {
-    pub(super) target: TargetId,
-    pub(super) adapter: Arc<dyn Adapter>,
-    pub(super) capabilities: Arc<Capabilities>,
-    pub(super) state: Arc<TargetState>,
-    pub(super) degraded: Degraded,
+/// One target, ready to be tried. Cheap to clone, for an attempt takes its own along.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) state: Arc<TargetState>,
+    pub(crate) degraded: Degraded,
+}
+
+impl Candidate {
+    pub(crate) fn target(&self) -> &TargetId {
+        self.state.id()
+    }
 }
 
 /// What became of an alias' targets before the walk.
@@ -93,7 +99,6 @@ async fn candidate(
         return Err(Failure { param: Some("stream".to_owned()), ..failure });
     }
     Ok(Candidate {
-        target: wish.id.clone(),
         adapter: Arc::clone(adapter),
         capabilities,
         state: engine.targets.get(&wish.id),

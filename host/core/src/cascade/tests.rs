@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::answer;
 use crate::class::Class;
 use crate::note::{Note, Outcome};
 use crate::ports::{
@@ -32,7 +31,7 @@ enum Saw {
 }
 
 async fn ask(world: &World, providers: &[&str], protocol: Protocol, stream: bool) -> Saw {
-    see(answer(&world.engine, &request(protocol, stream), &alias(providers)).await).await
+    see(world.answer(&request(protocol, stream), &alias(providers)).await).await
 }
 
 async fn see(reply: Reply) -> Saw {
@@ -322,7 +321,7 @@ async fn a_healed_target_comes_back() {
 async fn headers_say_who_answered() {
     let world = World::new(&["a", "b"]);
     world.script("a", [Script::Hang]);
-    let reply = answer(&world.engine, &request(Protocol::Chat, false), &alias(&["a", "b"])).await;
+    let reply = world.answer(&request(Protocol::Chat, false), &alias(&["a", "b"])).await;
     let Reply::Plain { trail, .. } = reply else { panic!("an answer") };
     assert_eq!(trail.target.map(|target| target.to_string()).as_deref(), Some("b/m"));
     assert_eq!((trail.attempts, trail.degraded), (2, Degraded::Fallback));
@@ -364,7 +363,7 @@ async fn the_first_choice_of_a_policy_is_no_fallback() {
         world.script(broken, [error(401, "")]);
         let mut alias = alias(&["a", "b"]);
         alias.policy = Some(PolicyChoice { plugin: "turned".into(), config: "{}".into() });
-        let reply = answer(&world.engine, &request(Protocol::Chat, false), &alias).await;
+        let reply = world.answer(&request(Protocol::Chat, false), &alias).await;
         let Reply::Plain { trail, .. } = reply else { panic!("{broken} is down: no answer") };
         let target = trail.target.map(|target| target.provider.to_string());
         assert_eq!((target.as_deref(), trail.degraded), (Some(answers), degraded), "{broken} is down");
@@ -383,7 +382,7 @@ async fn the_operators_word_on_a_model_counts_for_streams_too() {
         if stream {
             world.script("b", [whole_stream(&["hello"])]);
         }
-        see(answer(&world.engine, &request(Protocol::Chat, stream), &alias).await).await;
+        see(world.answer(&request(Protocol::Chat, stream), &alias).await).await;
         assert_eq!(world.calls().last().map(String::as_str), Some(provider), "stream: {stream}");
     }
 }
@@ -432,7 +431,7 @@ async fn the_class_at_the_end_is_the_one_behind_the_answer() {
 async fn a_stream_dropped_in_the_middle_is_cancelled() {
     let world = World::new(&["a"]);
     world.script("a", [Script::Stream(vec![testing::text("x"), Step::Stall])]);
-    let reply = answer(&world.engine, &request(Protocol::Chat, true), &alias(&["a"])).await;
+    let reply = world.answer(&request(Protocol::Chat, true), &alias(&["a"])).await;
     let Reply::Stream { mut body, .. } = reply else { panic!("a stream") };
     assert!(body.next().await.is_some());
     drop(body);
@@ -452,7 +451,7 @@ async fn the_clients_deadline_is_kept() {
     let mut asked = request(Protocol::Chat, false);
     asked.deadline = Some(Duration::from_secs(3));
     let began = Instant::now();
-    let saw = see(answer(&world.engine, &asked, &alias(&["a", "b"])).await).await;
+    let saw = see(world.answer(&asked, &alias(&["a", "b"])).await).await;
     assert!(matches!(saw, Saw::Error(504, _)), "{saw:?}");
     assert_eq!(began.elapsed(), Duration::from_secs(3));
 }
@@ -467,7 +466,7 @@ async fn usage_is_only_relayed_to_those_who_asked() {
     for wanted in [false, true] {
         let mut asked = request(Protocol::Chat, true);
         asked.facts.include_usage = wanted;
-        let Reply::Stream { body, .. } = answer(&world.engine, &asked, &alias(&["a"])).await else {
+        let Reply::Stream { body, .. } = world.answer(&asked, &alias(&["a"])).await else {
             panic!("a stream")
         };
         let wire = String::from_utf8(body.collect::<Vec<_>>().await.concat()).unwrap();
@@ -494,9 +493,7 @@ async fn a_stream_of_two_choices_has_not_ended_when_one_has() {
             asked.facts.choices = 2;
             let mut route = alias(&["a"]);
             route.report_alias = pinned;
-            let Reply::Stream { body, .. } = answer(&world.engine, &asked, &route).await else {
-                panic!("a stream")
-            };
+            let Reply::Stream { body, .. } = world.answer(&asked, &route).await else { panic!("a stream") };
             let wire = String::from_utf8(body.collect::<Vec<_>>().await.concat()).unwrap();
             assert_eq!(wire.contains("[DONE]"), whole, "pinned {pinned}: {wire}");
             assert_eq!(wire.contains("stream_interrupted"), !whole, "pinned {pinned}: {wire}");

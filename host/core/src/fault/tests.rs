@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 
 use super::{ArmError, FaultMatch, FaultOrder, MAX_ARMED, wire};
-use crate::cascade::answer;
 use crate::class::Class;
 use crate::event::WireEvent;
 use crate::ports::{
@@ -127,7 +126,7 @@ async fn asked_with(kind: &str, stream: bool) -> (Option<String>, Vec<String>, D
         world.script("b", [testing::Script::Stream(steps)]);
     }
     let began = tokio::time::Instant::now();
-    let reply = answer(&world.engine, &request(Protocol::Chat, stream), &alias(&["a", "b"])).await;
+    let reply = world.answer(&request(Protocol::Chat, stream), &alias(&["a", "b"])).await;
     let trail = match reply {
         Reply::Plain { trail, .. } | Reply::Failed { trail, .. } | Reply::Stream { trail, .. } => trail,
     };
@@ -180,12 +179,12 @@ async fn faults_match_narrowly_and_end_by_themselves() {
     ] {
         chaos.arm(&current, order("refuse", matching)).await.unwrap();
     }
-    answer(&world.engine, &request(Protocol::Chat, false), &alias(&["a"])).await;
+    world.answer(&request(Protocol::Chat, false), &alias(&["a"])).await;
     assert_eq!(world.calls(), ["a"], "nothing matched");
 
     chaos.arm(&current, order("refuse", only("a"))).await.unwrap();
     tokio::time::sleep(Duration::from_secs(61)).await;
-    answer(&world.engine, &request(Protocol::Chat, false), &alias(&["a"])).await;
+    world.answer(&request(Protocol::Chat, false), &alias(&["a"])).await;
     assert_eq!(world.calls(), ["a", "a"], "all have ended");
     assert!(chaos.list().is_empty());
     assert!(!chaos.is_armed(), "the last request has cleared the switch");
@@ -204,7 +203,7 @@ async fn a_share_is_kept_and_replays() {
         let mut hits = Vec::new();
         for _ in 0..1000 {
             let began = tokio::time::Instant::now();
-            answer(&world.engine, &request(Protocol::Chat, false), &alias(&["a"])).await;
+            world.answer(&request(Protocol::Chat, false), &alias(&["a"])).await;
             hits.push(!began.elapsed().is_zero());
             // Within the fault's life.
             if world.engine.chaos.list().is_empty() {
