@@ -6,6 +6,7 @@
 //! pleases the official clients, and a stream that did not finish is never closed as if it had.
 
 mod chat;
+mod effects;
 mod embeddings;
 mod error;
 mod json;

@@ -70,6 +70,8 @@ pub struct Facts {
     pub has_images: bool,
     /// A JSON schema is asked for.
     pub has_schema: bool,
+    /// Answering does more than answer: the provider stores it, or runs tools itself. Never called twice on purpose.
+    pub side_effects: bool,
     /// Rough prompt size in tokens (bytes without base64 payloads, divided by four).
     pub input_tokens_estimate: u32,
 }

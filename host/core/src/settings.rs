@@ -48,6 +48,96 @@ pub struct Alias {
     pub reroute_content_filter: bool,
     /// Report the alias instead of the upstream model in answers.
     pub report_alias: bool,
+    /// What is done for streams that break.
+    pub streams: StreamSettings,
+    /// What counts as slow.
+    pub slo: Slo,
+    /// Streamed requests: until the client has content, from whichever target. 20 s; a single attempt that may take
+    /// longer raises it.
+    pub first_token_budget: Duration,
+    /// Who finds out whether a target that rested is well again.
+    pub probe: Probe,
+    /// Whether a late call may be doubled on another target.
+    pub hedge: bool,
+}
+
+impl Alias {
+    /// An alias as it is unless its operator says otherwise.
+    pub fn new(name: impl Into<Arc<str>>, targets: Vec<AliasTarget>) -> Self {
+        Self {
+            name: name.into(),
+            targets,
+            timeouts: Timeouts::default(),
+            policy: None,
+            reroute_content_filter: false,
+            report_alias: false,
+            streams: StreamSettings::default(),
+            slo: Slo::default(),
+            first_token_budget: Duration::from_secs(20),
+            probe: Probe::default(),
+            hedge: true,
+        }
+    }
+}
+
+/// What counts as slow. Targets that are expected to take longer are passed over for those that are not, and a late call
+/// is doubled no later than this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slo {
+    /// Streamed: until the first content.
+    pub first_token: Duration,
+    /// Plain: until the answer is complete.
+    pub answer: Duration,
+}
+
+impl Default for Slo {
+    /// A conversation feels broken after 2.5 s; a whole answer of usual length has come after 20 s.
+    fn default() -> Self {
+        Self { first_token: Duration::from_millis(2_500), answer: Duration::from_secs(20) }
+    }
+}
+
+/// Who finds out whether a target that rested is well again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Probe {
+    /// A hidden copy of a request that another target serves: no client waits for a target that may still be dead. Where
+    /// no other target can serve, the request itself.
+    #[default]
+    Twin,
+    /// The next request in its turn. Costs no extra call; its client waits if the target is still dead.
+    Request,
+}
+
+/// What is done for streams that break after content has gone to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// What clients get only whole.
+    pub atomic: Atomic,
+    /// A target that can do so continues the delivered text.
+    pub prefill: bool,
+    /// Another target answers from the beginning; what equals the delivered text is dropped.
+    pub restart: bool,
+    /// Where nothing better is possible, another target may be asked in words to go on.
+    pub instruct: bool,
+}
+
+impl Default for StreamSettings {
+    /// What can be verified is on; words are a last resort that the operator has to want.
+    fn default() -> Self {
+        Self { atomic: Atomic::default(), prefill: true, restart: true, instruct: false }
+    }
+}
+
+/// What is held until it is whole, so that a broken one can be written again by another target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Atomic {
+    /// Nothing.
+    Off,
+    /// Tool calls and signed reasoning.
+    #[default]
+    Tools,
+    /// These, and answers that were asked for as JSON.
+    ToolsAndJson,
 }
 
 /// One target of an alias.
@@ -59,6 +149,39 @@ pub struct AliasTarget {
     pub weight: f64,
     /// What the operator knows better than the adapter.
     pub overrides: Option<Arc<CapabilityOverrides>>,
+    /// Instead of the alias' limit for streamed attempts; for models that reason in silence.
+    pub first_token: Option<Duration>,
+    /// Instead of the alias' limit for plain attempts.
+    pub answer: Option<Duration>,
+    /// What this target shares its fate with (a vendor, a cloud region). Empty: its provider's name.
+    pub domains: Vec<Arc<str>>,
+    /// Number of the pool of equal deployments that it belongs to.
+    pub pool: Option<u32>,
+}
+
+impl AliasTarget {
+    /// A target as it is unless its operator says otherwise.
+    pub fn new(id: TargetId) -> Self {
+        Self {
+            id,
+            weight: 1.0,
+            overrides: None,
+            first_token: None,
+            answer: None,
+            domains: Vec::new(),
+            pool: None,
+        }
+    }
+
+    /// Whether the same cause is likely to fail both.
+    pub fn shares_domain(&self, other: &Self) -> bool {
+        self.domains().any(|domain| other.domains().any(|theirs| theirs == domain))
+    }
+
+    fn domains(&self) -> impl Iterator<Item = &Arc<str>> {
+        let default = self.domains.is_empty().then_some(&self.id.provider);
+        self.domains.iter().chain(default)
+    }
 }
 
 /// The operator's word on one model; what is `None` stays as the adapter says.

@@ -25,7 +25,7 @@ use crate::protocol;
 use crate::random::Random;
 use crate::reply::Reply;
 use crate::request::{Protocol, Request, RequestId};
-use crate::settings::{Alias, AliasTarget, Timeouts};
+use crate::settings::{Alias, AliasTarget};
 use crate::target::{Capabilities, TargetId};
 use crate::targets::Targets;
 
@@ -163,15 +163,8 @@ impl World {
 
 /// An alias over providers, with short limits.
 pub(crate) fn alias(providers: &[&str]) -> Alias {
-    let target = |name: &&str| AliasTarget { id: TargetId::new(*name, "m"), weight: 1.0, overrides: None };
-    Alias {
-        name: Arc::from("chat"),
-        targets: providers.iter().map(target).collect(),
-        timeouts: Timeouts::default(),
-        policy: None,
-        reroute_content_filter: false,
-        report_alias: false,
-    }
+    let target = |name: &&str| AliasTarget::new(TargetId::new(*name, "m"));
+    Alias::new("chat", providers.iter().map(target).collect())
 }
 
 /// A request as ingress would make it.

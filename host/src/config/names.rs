@@ -53,14 +53,8 @@ impl Config {
 
     fn direct(&self, name: &str, id: TargetId) -> Alias {
         let overrides = self.overrides(&id);
-        Alias {
-            name: name.into(),
-            targets: vec![AliasTarget { id, weight: 1.0, overrides }],
-            timeouts: self.default_timeouts,
-            policy: None,
-            reroute_content_filter: false,
-            report_alias: false,
-        }
+        let target = AliasTarget { overrides, ..AliasTarget::new(id) };
+        Alias { timeouts: self.default_timeouts, ..Alias::new(name, vec![target]) }
     }
 
     fn unknown_model(&self, name: &str) -> ClientError {

@@ -187,8 +187,6 @@ fn resolve_alias(
         }
     }
     Some(Alias {
-        name: raw.name.value.as_str().into(),
-        targets,
         timeouts: raw.timeouts.over(defaults),
         policy: raw.policy.as_ref().map(|policy| PolicyChoice {
             plugin: policy.plugin.value.as_str().into(),
@@ -196,6 +194,7 @@ fn resolve_alias(
         }),
         reroute_content_filter: raw.reroute_content_filter.as_ref().is_some_and(|found| found.value),
         report_alias: raw.report_alias.as_ref().is_some_and(|found| found.value),
+        ..Alias::new(raw.name.value.as_str(), targets)
     })
 }
 
@@ -220,7 +219,7 @@ fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<Alia
     }
     let provider = providers.resolved.get(&id.provider);
     let overrides = provider.and_then(|provider| provider.models.get(&id.model).cloned());
-    Ok(AliasTarget { id, weight: raw.value.weight, overrides })
+    Ok(AliasTarget { weight: raw.value.weight, overrides, ..AliasTarget::new(id) })
 }
 
 /// Names go into URLs, metrics and headers; the first slash of a model name separates provider and model.

@@ -6,6 +6,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::effects::has_side_effects;
 use super::loose::{Count, List, Presence, Text};
 use super::messages::unsigned;
 use crate::body::{BodyError, RequestBody};
@@ -57,6 +58,7 @@ fn facts_of(body: &RequestBody) -> Result<Facts, ClientError> {
         has_tools: list(body, "tools")? || (protocol == Protocol::Chat && list(body, "functions")?),
         has_images: has_images(body),
         has_schema: has_schema(body),
+        side_effects: has_side_effects(body),
         input_tokens_estimate: saturated(body.guest_json().len() as u64 / 4),
     })
 }

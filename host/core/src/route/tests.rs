@@ -3,9 +3,8 @@ use crate::target::TargetId;
 
 /// Orders the candidates `a/m b/m c/m d/m` by a plan written as `order | exclude`.
 fn check_order(plan: &str, expect: &[usize]) {
-    let candidates: Vec<_> = ["a", "b", "c", "d"]
-        .map(|name| AliasTarget { id: TargetId::new(name, "m"), weight: 1.0, overrides: None })
-        .into();
+    let candidates: Vec<_> =
+        ["a", "b", "c", "d"].map(|name| AliasTarget::new(TargetId::new(name, "m"))).into();
     let (first, out) = plan.split_once('|').unwrap();
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
     let plan = RoutePlan { order: words(first), exclude: words(out), reason: String::new() };
@@ -33,6 +32,7 @@ fn facts() -> Facts {
         has_tools: false,
         has_images: false,
         has_schema: false,
+        side_effects: false,
         input_tokens_estimate: 1_000,
     }
 }

@@ -149,3 +149,22 @@ fn unsigned_thinking_is_taken_out_at_the_door() {
     );
     check(&signed, &signed);
 }
+
+#[test]
+fn side_effects_are_seen() {
+    let check = |protocol, extra: &str, expect| {
+        let json = format!(r#"{{"model":"m",{ONE}{extra}}}"#);
+        assert_eq!(request(protocol, &json).unwrap().0.side_effects, expect, "{extra}");
+    };
+    check(Chat, "", false);
+    check(Chat, r#","store":false"#, false);
+    check(Chat, r#","store":null"#, false);
+    check(Chat, r#","store":true"#, true);
+    check(Chat, r#","tools":[{"type":"function","function":{}},{"type":"custom"},{}]"#, false);
+    check(Chat, r#","tools":[{"type":"function"},{"type":"web_search"}]"#, true);
+    check(Messages, r#","tools":[{"name":"x"},{"type":"custom"},{"type":"bash_20250124"}]"#, false);
+    check(Messages, r#","tools":[{"type":"web_search_20250305"}]"#, true);
+    check(Messages, r#","tools":[{"name":"x"},{"type":"code_execution_20250825"}]"#, true);
+    check(Messages, r#","mcp_servers":[]"#, false);
+    check(Messages, r#","mcp_servers":[{"url":"x"}]"#, true);
+}
