@@ -1,11 +1,12 @@
 //! Budgets: how many upstream calls the gateway may make in all, so that its own retries never become the outage.
 //!
-//! Three limits, from narrow to wide. Per request: at most max(4, candidates) attempts, and a retry on the same target
-//! only while the attempts left outnumber the candidates not yet tried. Per process, same-target retries: a fifth of
-//! the requests under way, and three. Per process, all attempts of ten seconds: twice the requests, and twenty. None of
-//! them refuses the first attempt on a candidate that was not tried yet: moving all traffic away from a dead target is
-//! what a cascade is for.
+//! Four limits, from narrow to wide. Per request: at most max(4, candidates) attempts, and a second one on a target only
+//! while the attempts left outnumber the candidates not yet tried. Per alias, calls beside those that clients wait for: a
+//! [`Purse`]. Per process, same-target retries: a fifth of the requests under way, and three. Per process, all attempts
+//! of ten seconds, hidden ones included: twice the requests, and twenty. None of them refuses the first attempt on a
+//! candidate that was not tried yet: moving all traffic away from a dead target is what a cascade is for.
 
+mod purse;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub use purse::Purse;
+use purse::Purses;
 
 use crate::breaker::window::Window;
 use crate::ports::Clock;
@@ -43,6 +47,8 @@ pub enum AttemptKind {
     Retry,
     /// A candidate that was tried before, in a later round.
     Again,
+    /// The first on a candidate, beside a call that is late. It may still help, so the process' ceiling refuses it.
+    Hedge,
 }
 
 /// Why an attempt may not be made.
@@ -63,6 +69,7 @@ pub struct Budget {
     requests: AtomicU32,
     retries: AtomicU32,
     recent: Mutex<Window<2>>,
+    purses: Purses,
 }
 
 /// One request's share. Dropping it ends the request for the budget.
@@ -86,7 +93,13 @@ impl Budget {
     /// Nothing spent.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let recent = Mutex::new(Window::new(clock.now(), CEILING_SPAN));
-        Self { clock, requests: AtomicU32::new(0), retries: AtomicU32::new(0), recent }
+        Self {
+            clock,
+            requests: AtomicU32::new(0),
+            retries: AtomicU32::new(0),
+            recent,
+            purses: Purses::default(),
+        }
     }
 
     /// A request with this many candidates begins.
@@ -95,6 +108,19 @@ impl Budget {
         self.recent().add(self.clock.now(), REQUESTS);
         let untried = u32::try_from(candidates).unwrap_or(u32::MAX);
         RequestBudget { process: Arc::clone(self), cap: untried.max(ATTEMPTS_MIN), made: 0, untried }
+    }
+
+    /// The purse of an alias, credited with one request; none when too many aliases are known.
+    pub fn purse(&self, alias: &Arc<str>) -> Option<Arc<Purse>> {
+        let purse = self.purses.get(alias)?;
+        purse.credit();
+        Some(purse)
+    }
+
+    /// Counts a hidden call; `false` when it would go over the ceiling. A probe never does: breakers must be able to
+    /// close while everything fails.
+    pub fn twin(&self, probe: bool) -> bool {
+        self.count_attempt(!probe)
     }
 
     /// Takes one place among the same-target retries.
@@ -129,9 +155,8 @@ impl RequestBudget {
     pub fn attempt(&mut self, kind: AttemptKind) -> Result<Leave, Spent> {
         let left = self.cap.saturating_sub(self.made);
         let affordable = match kind {
-            AttemptKind::First => true,
-            AttemptKind::Retry => left > self.untried,
-            AttemptKind::Again => left > 0,
+            AttemptKind::First | AttemptKind::Hedge => true,
+            AttemptKind::Retry | AttemptKind::Again => left > self.untried,
         };
         if !affordable {
             return Err(Spent::Request);
@@ -139,14 +164,14 @@ impl RequestBudget {
         let retry_of = match kind {
             AttemptKind::Retry if !self.process.take_retry() => return Err(Spent::Retries),
             AttemptKind::Retry => Some(Arc::clone(&self.process)),
-            AttemptKind::First | AttemptKind::Again => None,
+            AttemptKind::First | AttemptKind::Again | AttemptKind::Hedge => None,
         };
         // Dropped with its place among the retries if the process has none left.
         let leave = Leave { retry_of };
         if !self.process.count_attempt(kind != AttemptKind::First) {
             return Err(Spent::Process);
         }
-        if kind == AttemptKind::First {
+        if matches!(kind, AttemptKind::First | AttemptKind::Hedge) {
             self.untried = self.untried.saturating_sub(1);
         }
         self.made = self.made.saturating_add(1);
@@ -156,6 +181,12 @@ impl RequestBudget {
     /// A candidate was passed over (refused, unfit): nothing is kept for it any more in this round.
     pub fn passed_over(&mut self) {
         self.untried = self.untried.saturating_sub(1);
+    }
+
+    /// Everybody has had a turn, and so many were never tried. `false` when no attempt is left.
+    pub fn new_round(&mut self, untried: usize) -> bool {
+        self.untried = u32::try_from(untried).unwrap_or(u32::MAX);
+        self.made < self.cap
     }
 
     /// Attempts granted so far.

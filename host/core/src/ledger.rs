@@ -70,11 +70,16 @@ impl Ledger {
         self.attempts
     }
 
-    pub(crate) fn attempt_failed(&self, target: &TargetId, failure: &Failure, began: Instant) {
+    /// Upstream calls so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) fn attempt_failed(&self, target: &TargetId, number: u32, failure: &Failure, began: Instant) {
         self.observer.note(Note::AttemptFailed {
             id: self.id,
             target: target.clone(),
-            number: self.attempts,
+            number,
             failure: failure.clone(),
             after: self.now().saturating_duration_since(began),
         });
@@ -119,21 +124,6 @@ impl Ledger {
             class,
             usage,
         });
-    }
-
-    /// The account goes on with whoever carries the committed stream; this one is closed without a word.
-    pub(crate) fn hand_over(&mut self) -> Self {
-        let ended = std::mem::replace(&mut self.ended, true);
-        Self {
-            id: self.id,
-            started: self.started,
-            clock: Arc::clone(&self.clock),
-            observer: Arc::clone(&self.observer),
-            attempts: self.attempts,
-            answered_by: self.answered_by.clone(),
-            lost: Vec::new(),
-            ended,
-        }
     }
 
     /// What is known for the headers.

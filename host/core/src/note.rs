@@ -112,6 +112,28 @@ impl Outcome {
     }
 }
 
+/// What became of a call that was made beside a late one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HedgeEnd {
+    /// It had content first; the late call was cancelled.
+    Won,
+    /// The late call had content first, or ended the request otherwise; the double was cancelled.
+    Lost,
+    /// It failed.
+    Failed,
+}
+
+impl HedgeEnd {
+    /// Label for logs and the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Note {
@@ -160,6 +182,59 @@ pub enum Note {
         failure: Failure,
         /// After how long.
         after: Duration,
+    },
+    /// A late call gets another one beside it, which also has an `AttemptStarted`.
+    HedgeStarted {
+        /// Which request.
+        id: RequestId,
+        /// Who is called beside.
+        target: TargetId,
+        /// Who is late.
+        late: TargetId,
+        /// Many calls to the late target wait too long: failover ahead of the failure, not speculation.
+        rescue: bool,
+        /// How long the late call had waited.
+        after: Duration,
+    },
+    /// What became of it.
+    HedgeEnded {
+        /// Which request.
+        id: RequestId,
+        /// Who was called beside.
+        target: TargetId,
+        /// How it ended.
+        end: HedgeEnd,
+        /// Estimated prompt tokens of the call that was cancelled; providers usually bill them.
+        wasted_tokens: u32,
+    },
+    /// A hidden copy of a request that another target serves. Not one of the request's attempts.
+    TwinStarted {
+        /// Whose copy.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// Why, low-cardinality.
+        reason: &'static str,
+    },
+    /// It had its first content and was cancelled, or failed.
+    TwinEnded {
+        /// Whose copy.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// How it failed; none if it did not.
+        failed: Option<Class>,
+        /// After how long.
+        after: Duration,
+    },
+    /// Every candidate had its turn and none could serve: once more after a pause.
+    RoundStarted {
+        /// Which request.
+        id: RequestId,
+        /// 2 for the first repetition.
+        round: u32,
+        /// How long until it begins.
+        pause: Duration,
     },
     /// The client gets this target's answer from now on.
     Committed {

@@ -116,6 +116,13 @@ pub enum Again {
     No,
 }
 
+impl Rule {
+    /// Whether it may be over a moment later: nothing is wrong with the request, the credential or the model.
+    pub fn may_pass(self) -> bool {
+        self.next_target == NextTarget::Yes && matches!(self.gate, GateAction::None | GateAction::Rate)
+    }
+}
+
 impl Class {
     /// What follows from this class.
     pub const fn rule(self) -> Rule {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use seawall_core::class::Class;
-use seawall_core::note::{Circuit, Gate, Note, Outcome};
+use seawall_core::note::{Circuit, Gate, HedgeEnd, Note, Outcome};
 use serde::Serialize;
 
 const OUTCOMES: [Outcome; 5] =
@@ -16,6 +16,12 @@ pub struct Counters {
     requests_started: AtomicU64,
     attempts: AtomicU64,
     probes: AtomicU64,
+    hedges: AtomicU64,
+    rescues: AtomicU64,
+    hedges_won: AtomicU64,
+    wasted_tokens: AtomicU64,
+    twins: AtomicU64,
+    second_rounds: AtomicU64,
     breakers_opened: AtomicU64,
     gates_closed: AtomicU64,
     faults_injected: AtomicU64,
@@ -36,6 +42,18 @@ pub struct Totals {
     pub attempts: u64,
     /// Of the attempts, those that tested a resting target.
     pub probes: u64,
+    /// Of the attempts, those beside a late one.
+    pub hedges: u64,
+    /// Of the hedges, those to get away from a suspect target.
+    pub rescues: u64,
+    /// Of the hedges, those that had content first.
+    pub hedges_won: u64,
+    /// Estimated prompt tokens of calls cancelled because another was first.
+    pub wasted_prompt_tokens: u64,
+    /// Hidden upstream calls, which are no attempts of any request.
+    pub twins: u64,
+    /// Requests that went over their candidates once more.
+    pub second_rounds: u64,
     /// Upstream calls that failed, by class.
     pub attempts_failed: BTreeMap<&'static str, u64>,
     /// Candidates passed over without a call, by reason.
@@ -66,7 +84,21 @@ impl Counters {
                 }
             }
             Note::AttemptFailed { failure, .. } => tally(&Class::ALL, &self.failed, &failure.class),
-            Note::Committed { .. } => {}
+            Note::HedgeStarted { rescue, .. } => {
+                one(&self.hedges);
+                if *rescue {
+                    one(&self.rescues);
+                }
+            }
+            Note::HedgeEnded { end, wasted_tokens, .. } => {
+                if *end == HedgeEnd::Won {
+                    one(&self.hedges_won);
+                }
+                self.wasted_tokens.fetch_add(u64::from(*wasted_tokens), Relaxed);
+            }
+            Note::TwinStarted { .. } => one(&self.twins),
+            Note::RoundStarted { .. } => one(&self.second_rounds),
+            Note::Committed { .. } | Note::TwinEnded { .. } => {}
             Note::RequestEnded { outcome, .. } => tally(&OUTCOMES, &self.ended, outcome),
             Note::CircuitChanged { to, .. } => {
                 if *to == Circuit::Open {
@@ -86,6 +118,12 @@ impl Counters {
             requests_ended: labelled(&OUTCOMES, &self.ended, |outcome| outcome.label()),
             attempts: self.attempts.load(Relaxed),
             probes: self.probes.load(Relaxed),
+            hedges: self.hedges.load(Relaxed),
+            rescues: self.rescues.load(Relaxed),
+            hedges_won: self.hedges_won.load(Relaxed),
+            wasted_prompt_tokens: self.wasted_tokens.load(Relaxed),
+            twins: self.twins.load(Relaxed),
+            second_rounds: self.second_rounds.load(Relaxed),
             attempts_failed: labelled(&Class::ALL, &self.failed, |class| class.label()),
             candidates_skipped: labelled(&Gate::ALL, &self.skipped, |gate| gate.label()),
             breakers_opened: self.breakers_opened.load(Relaxed),

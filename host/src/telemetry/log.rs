@@ -27,6 +27,22 @@ pub(super) fn line(note: &Note) {
                 code = failure.code.as_deref().map(short), after_ms = ms(*after), "attempt failed"
             );
         }
+        Note::HedgeStarted { id, target, late, rescue, after } => {
+            debug!(request = %id, %target, %late, rescue, after_ms = ms(*after), "late call doubled");
+        }
+        Note::HedgeEnded { id, target, end, wasted_tokens } => {
+            debug!(request = %id, %target, end = end.label(), wasted_tokens, "double ended");
+        }
+        Note::TwinStarted { id, target, reason } => {
+            debug!(request = %id, %target, reason, "twin started");
+        }
+        Note::TwinEnded { id, target, failed, after } => {
+            let class = failed.map(|class| class.label());
+            debug!(request = %id, %target, class, after_ms = ms(*after), "twin ended");
+        }
+        Note::RoundStarted { id, round, pause } => {
+            info!(request = %id, round, pause_ms = ms(*pause), "nobody could serve, asking again");
+        }
         Note::Committed { id, target, after } => {
             debug!(request = %id, %target, after_ms = ms(*after), "answer chosen");
         }

@@ -12,8 +12,6 @@ use crate::request::Protocol;
 pub(super) struct Bodies {
     own: Arc<RequestBody>,
     chat: Option<Result<Translated, ClientError>>,
-    /// The body handed out last was the translation.
-    used_translation: bool,
 }
 
 struct Translated {
@@ -23,16 +21,14 @@ struct Translated {
 
 impl Bodies {
     pub(super) fn new(own: Arc<RequestBody>) -> Self {
-        Self { own, chat: None, used_translation: false }
+        Self { own, chat: None }
     }
 
     /// The body in a protocol that the adapter takes; its own bytes whenever possible.
     pub(super) fn for_adapter(&mut self, adapter: &dyn Adapter) -> Result<Arc<RequestBody>, ClientError> {
-        self.used_translation = false;
         if self.own.protocol() != Protocol::Messages || adapter.accepts(Protocol::Messages) {
             return Ok(Arc::clone(&self.own));
         }
-        self.used_translation = true;
         let own = &self.own;
         let chat = self.chat.get_or_insert_with(|| {
             let translated = protocol::messages_to_chat(own)?;
@@ -44,10 +40,10 @@ impl Bodies {
         }
     }
 
-    /// What the translation in use could not carry over.
+    /// What the translation could not carry over.
     pub(super) fn lost(&self) -> &[&'static str] {
         match &self.chat {
-            Some(Ok(translated)) if self.used_translation => &translated.lost,
+            Some(Ok(translated)) => &translated.lost,
             _ => &[],
         }
     }

@@ -6,8 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 use crate::attempt::plugin_failure;
-use crate::cascade::Engine;
+use crate::cascade::{Engine, order};
 use crate::class::{Class, Failure, Side};
+use crate::note::Circuit;
+use crate::outlook::{CallKind, Forecast};
 use crate::ports::{Adapter, PluginSet, RoutePlan, RouteQuestion};
 use crate::reply::Degraded;
 use crate::request::{Protocol, Request};
@@ -23,11 +25,27 @@ pub(crate) struct Candidate {
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) state: Arc<TargetState>,
     pub(crate) degraded: Degraded,
+    /// Its place among the alias' targets.
+    pub(crate) wish: usize,
+    /// Its place in the order before anything was predicted; 0 is best.
+    pub(crate) rank: usize,
+    /// What is expected of a call, as of the request's beginning.
+    pub(crate) forecast: Forecast,
 }
 
 impl Candidate {
     pub(crate) fn target(&self) -> &TargetId {
         self.state.id()
+    }
+
+    /// Its breaker is open or half open.
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(self.state.circuit(), Circuit::Open | Circuit::HalfOpen | Circuit::ForcedOpen)
+    }
+
+    /// The next call would be a probe.
+    pub(crate) fn wants_probe(&self) -> bool {
+        matches!(self.state.circuit(), Circuit::Open | Circuit::HalfOpen) && self.state.refusal().is_none()
     }
 }
 
@@ -56,21 +74,33 @@ pub(super) async fn in_order(
     let mut known: Vec<Option<Candidate>> = Vec::with_capacity(alias.targets.len());
     let mut broken = Vec::new();
     for (index, wish) in alias.targets.iter().enumerate() {
-        let candidate = candidate(engine, plugins, request, wish, first == Some(index)).await;
+        let candidate = candidate(engine, plugins, request, wish, index, first == Some(index)).await;
         known.push(candidate.map_err(|failure| broken.push((wish.id.clone(), failure))).ok());
     }
     order.retain(|index| known.get(*index).is_some_and(Option::is_some));
-    let fit = |index: usize| match known.get(index) {
-        Some(Some(candidate)) => {
+    let fit = |candidate: &Option<Candidate>| match candidate {
+        Some(candidate) => {
             route::fit(&candidate.capabilities, candidate.state.learned_context_window(), &request.facts)
         }
-        _ => Fit::Tight,
+        None => Fit::Tight,
     };
-    let (order, unfit) = match route::arrange(order, fit) {
+    let fits: Vec<Fit> = known.iter().map(fit).collect();
+    let (order, unfit) = match route::arrange(order, |index| fits.get(index).copied().unwrap_or(Fit::Tight)) {
         Ok(order) => (order, None),
         Err(need) => (Vec::new(), Some(need)),
     };
-    let tried = order.into_iter().filter_map(|index| known.get_mut(index)?.take()).collect();
+    let good = order.iter().filter(|index| fits.get(**index) == Some(&Fit::Good)).count();
+    let mut tried: Vec<_> = order.into_iter().filter_map(|index| known.get_mut(index)?.take()).collect();
+    for (rank, candidate) in tried.iter_mut().enumerate() {
+        candidate.rank = rank;
+    }
+    // A policy's order stands; of targets that may be too small nothing is predicted.
+    if plan.order.is_empty() {
+        let slow = if request.facts.stream { alias.slo.first_token } else { alias.slo.answer };
+        if let Some(good) = tried.get_mut(..good) {
+            order::predict(good, slow);
+        }
+    }
     Candidates { tried, broken, unfit }
 }
 
@@ -79,6 +109,7 @@ async fn candidate(
     plugins: &PluginSet,
     request: &Request,
     wish: &AliasTarget,
+    index: usize,
     primary: bool,
 ) -> Result<Candidate, Failure> {
     let Some(adapter) = plugins.adapters.get(&wish.id.provider) else {
@@ -98,10 +129,15 @@ async fn candidate(
         let failure = Failure::new(Class::UnsupportedParameter, "the model does not stream");
         return Err(Failure { param: Some("stream".to_owned()), ..failure });
     }
+    let state = engine.targets.get(&wish.id);
+    let kind = if request.facts.stream { CallKind::Streamed } else { CallKind::Plain };
     Ok(Candidate {
         adapter: Arc::clone(adapter),
         capabilities,
-        state: engine.targets.get(&wish.id),
+        forecast: state.forecast(kind),
+        state,
+        wish: index,
+        rank: 0,
         degraded: if primary { Degraded::None } else { Degraded::Fallback },
     })
 }

@@ -31,6 +31,15 @@ pub enum TwinReason {
     Probe,
 }
 
+impl TwinReason {
+    /// Label for logs and the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+        }
+    }
+}
+
 impl TargetState {
     /// A hidden call in place of a client's, if this target needs one: its breaker's open time is over, or it is half-open
     /// without a probe.

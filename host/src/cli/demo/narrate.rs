@@ -92,6 +92,15 @@ impl Narrator {
                 let untold = self.untold(*id)?;
                 Some(format!("{}{untold}; trying {target}", self.opening(*id)))
             }
+            Note::HedgeStarted { id, target, late, .. } => self
+                .remember(*id, self.paint.yellow(&format!("{late} is late, {target} is called beside it"))),
+            Note::TwinStarted { id, target, .. } => {
+                self.remember(*id, format!("{target} is being tested with a hidden copy"))
+            }
+            Note::RoundStarted { id, pause, .. } => {
+                self.remember(*id, self.paint.yellow(&format!("once more in {}", span(*pause))))
+            }
+            Note::HedgeEnded { .. } | Note::TwinEnded { .. } => None,
             Note::FaultInjected { id, target, kind, action } => {
                 let what = format!("{target}: fault {kind} ({action})");
                 Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
@@ -206,6 +215,11 @@ fn told_of(note: &Note) -> Option<RequestId> {
         | Note::Skipped { id, .. }
         | Note::AttemptStarted { id, .. }
         | Note::AttemptFailed { id, .. }
+        | Note::HedgeStarted { id, .. }
+        | Note::HedgeEnded { id, .. }
+        | Note::TwinStarted { id, .. }
+        | Note::TwinEnded { id, .. }
+        | Note::RoundStarted { id, .. }
         | Note::Committed { id, .. }
         | Note::RequestEnded { id, .. }
         | Note::GateClosed { id, .. }

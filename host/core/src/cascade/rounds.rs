@@ -1,0 +1,126 @@
+//! Rounds: whose turn it is, and whether it is worth asking again.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{Candidate, Walk};
+use crate::note::{Gate, Note};
+use crate::route::{self, Onward};
+use crate::settings::Probe;
+
+/// Most rounds over the candidates.
+const ROUNDS: u32 = 2;
+/// With less time left another round would only end later.
+const WORTH_IT: Duration = Duration::from_secs(1);
+/// What failed everywhere may be over a moment later. Spread, so that requests that failed together do not come back
+/// together.
+const PAUSE_S: (f64, f64) = (0.2, 0.5);
+/// A client that is told to come back later does so by itself; longer waits are left to it.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Nor is more than this part of the rest spent on waiting.
+const LARGEST_SHARE: u32 = 4;
+
+/// Where a candidate stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// It had its turn in this round.
+    pub(super) asked: bool,
+    /// It was called in any round.
+    pub(super) called: bool,
+    /// It failed in a way that no waiting cures.
+    pub(super) out: bool,
+}
+
+impl Walk {
+    /// The next to be asked: the first in order, but those that need a probe only when nobody else is left, for then the
+    /// request itself has to be it.
+    pub(super) fn next(&self) -> Option<usize> {
+        let open =
+            || (0..self.candidates.len()).filter(|index| self.is_open(*index) && self.may_follow(*index));
+        let twins = self.case.alias.probe == Probe::Twin && !self.case.request.facts.side_effects;
+        let probes = |index: &usize| twins && self.candidates.get(*index).is_some_and(Candidate::wants_probe);
+        open().find(|index| !probes(index)).or_else(|| open().next())
+    }
+
+    /// It had no turn in this round, and may have one.
+    pub(super) fn is_open(&self, index: usize) -> bool {
+        self.turns.get(index).is_some_and(|turn| !turn.asked && !turn.out)
+    }
+
+    /// Whether what failed so far leaves room for this candidate.
+    pub(super) fn may_follow(&self, index: usize) -> bool {
+        let onward = Onward {
+            facts: &self.case.request.facts,
+            reroute_content_filter: self.case.alias.reroute_content_filter,
+        };
+        self.candidates.get(index).is_some_and(|next| {
+            let mut barred = self.barred.iter();
+            barred.all(|(rule, failed)| route::may_follow(*rule, failed, &next.capabilities, onward))
+        })
+    }
+
+    /// Whether the candidate is not even expected to answer in the time left. Somebody has to be asked, so not the last.
+    pub(super) fn is_too_slow(&self, candidate: &Candidate, last: bool) -> bool {
+        let left = self.content_by.saturating_duration_since(self.case.engine.clock.now());
+        !last && candidate.forecast.samples > 0 && self.case.predicted(candidate.forecast.p50_s) > left
+    }
+
+    /// Everybody had a turn: waits for the moment to ask again, or says that there is none.
+    pub(super) async fn another_round(&mut self) -> bool {
+        if self.round >= ROUNDS || self.spare.is_some() {
+            return false;
+        }
+        let left = self.content_by.saturating_duration_since(self.case.engine.clock.now());
+        let Some(opens_in) = self.opens_in() else { return false };
+        let (low, high) = PAUSE_S;
+        let pause = opens_in.max(Duration::from_secs_f64(self.case.engine.random.between(low, high)));
+        if pause > LONGEST_WAIT.min(left / LARGEST_SHARE) || left.saturating_sub(pause) < WORTH_IT {
+            return false;
+        }
+        let open = |turn: &&mut Turn| !turn.out;
+        self.turns.iter_mut().filter(open).for_each(|turn| turn.asked = false);
+        let untried = (0..self.turns.len()).filter(|index| self.is_untried(*index)).count();
+        if !self.budget.new_round(untried) {
+            return false;
+        }
+        self.round += 1;
+        self.case.engine.observer.note(Note::RoundStarted {
+            id: self.case.request.id,
+            round: self.round,
+            pause,
+        });
+        sleep(pause).await;
+        true
+    }
+
+    fn is_untried(&self, index: usize) -> bool {
+        self.is_open(index)
+            && self.may_follow(index)
+            && self.turns.get(index).is_some_and(|turn| !turn.called)
+    }
+
+    /// When the first of those that may be asked again would be admitted. An open breaker is not waited for: there is a
+    /// last resort, and clients are told when to come back.
+    fn opens_in(&self) -> Option<Duration> {
+        let waits =
+            self.candidates.iter().zip(&self.turns).enumerate().filter_map(|(index, (candidate, turn))| {
+                if turn.out || !self.may_follow(index) {
+                    return None;
+                }
+                match candidate.state.refusal() {
+                    None => Some(Duration::ZERO),
+                    Some(refusal) => match refusal.gate {
+                        Gate::Rate | Gate::Pace => refusal.retry_in,
+                        Gate::Concurrency => Some(Duration::ZERO),
+                        Gate::Breaker
+                        | Gate::Credential
+                        | Gate::Quota
+                        | Gate::MissingModel
+                        | Gate::NoAdapter => None,
+                    },
+                }
+            });
+        waits.min()
+    }
+}

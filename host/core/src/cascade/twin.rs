@@ -1,0 +1,100 @@
+//! Twins: hidden copies of a request that another target serves, so that no client waits while a target proves itself.
+//!
+//! A breaker whose open time is over gets its probe as a twin (unless the alias says `probe = "request"`). A target that
+//! is passed over although it is better ranked gets one now and then, so that what is believed of it stays true; those
+//! cost a token of the alias' twin bucket. A twin starts when the client has its answer begun elsewhere, runs to its
+//! first content (a plain one to its answer) and is cancelled. Twins are attempts for the process' ceiling, but not the
+//! request's: they have notes of their own, and no client reads of them in its headers.
+
+use std::time::Duration;
+
+use super::bodies::Bodies;
+use super::{Candidate, Case, Walk};
+use crate::attempt::{Attempt, Ended};
+use crate::class::{Class, Failure};
+use crate::note::Note;
+use crate::settings::Probe;
+use crate::targets::{Permit, TwinReason};
+
+impl Walk {
+    /// The client is served by this candidate: the others that need a call get one.
+    pub(super) fn send_twins(&self, served: usize) {
+        if self.candidates.len() < 2 || self.case.request.facts.side_effects {
+            return;
+        }
+        let Some(rank) = self.candidates.get(served).map(|candidate| candidate.rank) else { return };
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            let called = self.turns.get(index).is_none_or(|turn| turn.called);
+            if index != served && !called {
+                self.twin_if_needed(candidate, candidate.rank < rank);
+            }
+        }
+    }
+
+    fn twin_if_needed(&self, candidate: &Candidate, better: bool) {
+        let probes = candidate.is_off() && self.case.alias.probe == Probe::Twin;
+        let samples = better && !candidate.is_off();
+        if !probes && !samples {
+            return;
+        }
+        let ask = self.case.ask(candidate, false);
+        let Some((permit, reason)) = candidate.state.try_twin(&ask) else { return };
+        let probe = reason == TwinReason::Probe;
+        // Nobody closes a breaker but its probes, and there is one at a time: they need no other bound.
+        let paid = probe || self.purse.as_ref().is_some_and(|purse| purse.take_twin());
+        if !paid || !self.case.engine.budget.twin(probe) {
+            return;
+        }
+        let case = self.case.for_twin(candidate);
+        self.case.engine.background.run("twin", Box::pin(run(case, candidate.clone(), permit, reason)));
+    }
+}
+
+impl Case {
+    /// The client's deadline is not the twin's.
+    fn for_twin(&self, candidate: &Candidate) -> Self {
+        /// Its own limit strikes first.
+        const MARGIN: Duration = Duration::from_secs(1);
+        let deadline = self.engine.clock.now() + self.patience(candidate) + MARGIN;
+        Self { deadline, ..self.clone() }
+    }
+}
+
+async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinReason) {
+    let began = case.engine.clock.now();
+    let (id, target) = (case.request.id, candidate.target().clone());
+    let observer = case.engine.observer.clone();
+    observer.note(Note::TwinStarted { id, target: target.clone(), reason: reason.label() });
+    let failed = match call(case.clone(), &candidate).await {
+        Ended::Stream { .. } => {
+            permit.first_content(case.engine.clock.now().saturating_duration_since(began));
+            None
+        }
+        Ended::Answer { .. } => {
+            permit.finished();
+            None
+        }
+        Ended::Empty(_) => {
+            permit.failed(&Failure::new(Class::EmptyAnswer, "the provider gave an empty answer"));
+            Some(Class::EmptyAnswer)
+        }
+        Ended::Failed(failure) => {
+            permit.failed(&failure);
+            Some(failure.class)
+        }
+    };
+    let after = case.engine.clock.now().saturating_duration_since(began);
+    observer.note(Note::TwinEnded { id, target, failed, after });
+}
+
+async fn call(case: Case, candidate: &Candidate) -> Ended {
+    let mut bodies = Bodies::new(case.request.body.clone());
+    let body = match bodies.for_adapter(candidate.adapter.as_ref()) {
+        Ok(body) => body,
+        Err(error) => return Ended::Failed(Failure::new(Class::BadRequest, error.message)),
+    };
+    let until = case.engine.clock.now() + case.patience(candidate);
+    // Its first and only call.
+    let attempt = Attempt { case, candidate: candidate.clone(), body, number: 1, until };
+    attempt.run().await
+}
