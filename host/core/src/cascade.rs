@@ -23,6 +23,7 @@ use crate::class::{Class, Failure};
 use crate::fault::Chaos;
 use crate::ledger::Ledger;
 use crate::note::{Gate, Outcome};
+use crate::outlook::{CallKind, SizeFactor};
 use crate::ports::{Background, Clock, Observer, PluginSource, Upstream};
 use crate::random::Random;
 use crate::reply::{ClientError, Degraded, Reply};
@@ -31,7 +32,7 @@ use crate::route::{self, Onward};
 use crate::rule::{self, NextTarget};
 use crate::settings::Alias;
 use crate::target::TargetId;
-use crate::targets::{Permit, Targets};
+use crate::targets::{Ask, Permit, Targets};
 
 use bodies::Bodies;
 pub(crate) use candidates::Candidate;
@@ -176,16 +177,26 @@ impl Walk {
 
     /// Asks gates and breaker.
     fn admit(&mut self, candidate: &Candidate, only_one_left: bool) -> Option<Permit> {
-        /// Beyond the time to first content, so that the attempt's own timer strikes first.
-        const LEASE_MARGIN: Duration = Duration::from_secs(1);
-        let lease = self.attempt_ceiling() + LEASE_MARGIN;
-        match candidate.state.try_acquire(self.case.request.id, lease, only_one_left) {
+        match candidate.state.try_acquire(&self.ask(only_one_left)) {
             Ok(permit) => Some(permit),
             Err(refusal) => {
                 self.ledger.skipped(candidate.target(), refusal.gate, refusal.retry_in);
                 self.refusals.push((candidate.target().clone(), refusal.gate, refusal.retry_in));
                 None
             }
+        }
+    }
+
+    fn ask(&self, only_one_left: bool) -> Ask {
+        /// Beyond the time to first content, so that the attempt's own timer strikes first.
+        const LEASE_MARGIN: Duration = Duration::from_secs(1);
+        let request = &self.case.request;
+        Ask {
+            request: request.id,
+            lease: self.attempt_ceiling() + LEASE_MARGIN,
+            only_one_left,
+            kind: if request.facts.stream { CallKind::Streamed } else { CallKind::Plain },
+            size: SizeFactor::of_tokens(request.facts.input_tokens_estimate),
         }
     }
 
@@ -304,11 +315,8 @@ impl Walk {
         soonest.sort_by_key(|(wait, _)| *wait);
         let (candidate, permit) = soonest.into_iter().find_map(|(_, target)| {
             let candidate = candidates.iter().find(|candidate| candidate.target() == target)?;
-            let permit = self.case.engine.targets.try_last_resort(
-                target,
-                &self.case.alias.name,
-                self.case.request.id,
-            )?;
+            let alias = &self.case.alias.name;
+            let permit = self.case.engine.targets.try_last_resort(target, alias, &self.ask(true))?;
             Some((candidate, permit))
         })?;
         match self.try_candidate(candidate, permit, true).await {

@@ -16,6 +16,7 @@ pub mod frame;
 pub mod gate;
 mod ledger;
 pub mod note;
+pub mod outlook;
 pub mod ports;
 pub mod protocol;
 pub mod random;

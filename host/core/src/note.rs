@@ -48,11 +48,27 @@ pub enum Gate {
     Quota,
     /// The provider does not know the model.
     MissingModel,
+    /// Faster than the rate that the target accepted before it refused.
+    Pace,
+    /// As many calls under way as the target took before it was overloaded.
+    Concurrency,
     /// No adapter of that name is loaded.
     NoAdapter,
 }
 
 impl Gate {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::Breaker,
+        Self::Rate,
+        Self::Credential,
+        Self::Quota,
+        Self::MissingModel,
+        Self::Pace,
+        Self::Concurrency,
+        Self::NoAdapter,
+    ];
+
     /// Label for logs and the API.
     pub fn label(self) -> &'static str {
         match self {
@@ -61,6 +77,8 @@ impl Gate {
             Self::Credential => "credential_refused",
             Self::Quota => "quota_exhausted",
             Self::MissingModel => "model_missing",
+            Self::Pace => "paced",
+            Self::Concurrency => "concurrency_limited",
             Self::NoAdapter => "no_adapter",
         }
     }

@@ -6,6 +6,7 @@
 //! is well) and allocates nothing, also when refused. The map is bounded: targets that are not configured come from
 //! model names that clients write.
 
+mod ask;
 mod history;
 mod permit;
 mod state;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use ask::{Ask, TwinReason};
 pub use permit::Permit;
 pub use state::TargetState;
 pub use status::{GateStatus, TargetStats, TargetStatus};
@@ -30,7 +32,6 @@ use crate::gate::{CredentialGate, RateGate};
 use crate::note::Gate;
 use crate::ports::{Clock, Observer};
 use crate::random::Random;
-use crate::request::RequestId;
 use crate::target::{ProviderName, TargetId};
 
 /// Most targets whose health is remembered.
@@ -39,8 +40,6 @@ pub const TARGETS_CAP: usize = 4_096;
 const ALIASES_CAP: usize = 1_024;
 /// One last resort per alias in this time.
 const LAST_RESORT_PAUSE: Duration = Duration::from_secs(1);
-/// A last-resort call that turns out to be a probe has this long: the default first-token time and a second.
-const LAST_RESORT_LEASE: Duration = Duration::from_secs(11);
 
 /// Why a target may not be called now. Small and without an allocation: refusing must cost nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,14 +171,15 @@ impl Targets {
     /// one. At most one in flight per target and one a second per alias; every other gate, and an operator's forced
     /// open, still refuse. Ask for the target first whose refusal ends first. A target that only ramps up, or whose
     /// open time is over by now, is called as usual.
-    pub fn try_last_resort(&self, id: &TargetId, alias: &str, request: RequestId) -> Option<Permit> {
+    pub fn try_last_resort(&self, id: &TargetId, alias: &str, ask: &Ask) -> Option<Permit> {
         let state = self.get(id);
-        match state.try_acquire(request, LAST_RESORT_LEASE, true) {
+        let ask = Ask { only_one_left: true, ..*ask };
+        match state.try_acquire(&ask) {
             Ok(permit) => return Some(permit),
             Err(refusal) if refusal.gate != Gate::Breaker => return None,
             Err(_) => {}
         }
-        let permit = state.try_last_resort(request, LAST_RESORT_LEASE)?;
+        let permit = state.try_last_resort(&ask)?;
         self.take_alias_turn(alias).then_some(permit)
     }
 

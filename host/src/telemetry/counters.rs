@@ -9,8 +9,6 @@ use serde::Serialize;
 
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Primary, Outcome::Fallback, Outcome::Failed, Outcome::Interrupted, Outcome::Cancelled];
-const GATES: [Gate; 6] =
-    [Gate::Breaker, Gate::Rate, Gate::Credential, Gate::Quota, Gate::MissingModel, Gate::NoAdapter];
 
 /// One counter a kind of note.
 #[derive(Debug, Default)]
@@ -23,7 +21,7 @@ pub struct Counters {
     faults_injected: AtomicU64,
     plugin_faults: AtomicU64,
     ended: [AtomicU64; OUTCOMES.len()],
-    skipped: [AtomicU64; GATES.len()],
+    skipped: [AtomicU64; Gate::ALL.len()],
     failed: [AtomicU64; Class::ALL.len()],
 }
 
@@ -60,7 +58,7 @@ impl Counters {
         };
         match note {
             Note::RequestStarted { .. } => one(&self.requests_started),
-            Note::Skipped { gate, .. } => tally(&GATES, &self.skipped, gate),
+            Note::Skipped { gate, .. } => tally(&Gate::ALL, &self.skipped, gate),
             Note::AttemptStarted { probe, .. } => {
                 one(&self.attempts);
                 if *probe {
@@ -89,7 +87,7 @@ impl Counters {
             attempts: self.attempts.load(Relaxed),
             probes: self.probes.load(Relaxed),
             attempts_failed: labelled(&Class::ALL, &self.failed, |class| class.label()),
-            candidates_skipped: labelled(&GATES, &self.skipped, |gate| gate.label()),
+            candidates_skipped: labelled(&Gate::ALL, &self.skipped, |gate| gate.label()),
             breakers_opened: self.breakers_opened.load(Relaxed),
             gates_closed: self.gates_closed.load(Relaxed),
             faults_injected: self.faults_injected.load(Relaxed),

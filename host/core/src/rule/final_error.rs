@@ -13,7 +13,7 @@ use crate::target::TargetId;
 /// `x-should-retry: false`.
 pub const LONGEST_OBEYED_HINT: Duration = Duration::from_mins(1);
 
-/// Said when a rate limit gave no time: the first step of its gate.
+/// Said when a rate limit gave no time: the first step of its gate. A full target has room within about as long.
 const RATE_PAUSE: Duration = Duration::from_secs(1);
 /// Said when an overload gave no time: the breaker's first open time.
 const OVERLOAD_PAUSE: Duration = Duration::from_secs(5);
@@ -60,7 +60,8 @@ impl Outcome<'_> {
     /// How it failed, or the failure that its gate stands for; a breaker may have had many.
     fn class(&self) -> Option<Class> {
         let of_gate = |gate| match gate {
-            Gate::Rate => Some(Class::RateLimited),
+            Gate::Rate | Gate::Pace => Some(Class::RateLimited),
+            Gate::Concurrency => Some(Class::Overloaded),
             Gate::Quota => Some(Class::QuotaExhausted),
             Gate::Credential => Some(Class::Auth),
             Gate::MissingModel => Some(Class::ModelNotFound),
@@ -141,7 +142,7 @@ fn of_failure<'a>(target: &'a TargetId, failure: &'a Failure) -> Outcome<'a> {
 
 fn of_refusal(target: &TargetId, gate: Gate, retry_in: Option<Duration>) -> Outcome<'_> {
     let (rank, back_in) = match gate {
-        Gate::Rate => (Rank::Back, Some(retry_in.unwrap_or(RATE_PAUSE))),
+        Gate::Rate | Gate::Pace | Gate::Concurrency => (Rank::Back, Some(retry_in.unwrap_or(RATE_PAUSE))),
         Gate::Breaker => (Rank::Back, Some(retry_in.unwrap_or(OVERLOAD_PAUSE))),
         Gate::Quota => (Rank::Quota, None),
         Gate::Credential | Gate::NoAdapter => (Rank::Setup, None),

@@ -87,15 +87,7 @@ fn case(words: &str) -> (ClientError, Option<Class>) {
         let (what, time) = word.split_once('@').map_or((word, None), |(what, time)| (what, Some(time)));
         let time = time.map(|time| S(time.parse().unwrap()));
         if let Some(gate) = what.strip_prefix('!') {
-            let all = [
-                Gate::Breaker,
-                Gate::Rate,
-                Gate::Credential,
-                Gate::Quota,
-                Gate::MissingModel,
-                Gate::NoAdapter,
-            ];
-            let gate = all.into_iter().find(|g| g.label() == gate).unwrap();
+            let gate = Gate::ALL.into_iter().find(|g| g.label() == gate).unwrap();
             refusals.push((target(&format!("p{n}")), gate, time));
         } else {
             let class = Class::ALL.into_iter().find(|c| c.label() == what).unwrap();
@@ -137,6 +129,9 @@ fn the_most_useful_outcome_decides() {
     // Refused without a call.
     check("!breaker_open@4 !breaker_open@3", 503, "unavailable", Some(3), None);
     check("!rate_limited@4", 429, "rate_limited", Some(4), None);
+    check("!paced@4", 429, "rate_limited", Some(4), None);
+    check("!concurrency_limited", 503, "overloaded", Some(1), None);
+    check("!paced@2 !concurrency_limited", 503, "overloaded", Some(1), None);
     check("!quota_exhausted@4", 429, "quota_exhausted", None, no);
     check("!credential_refused@4", 502, "upstream_auth", None, no);
     check("!model_missing@4", 404, "model_not_found", None, no);

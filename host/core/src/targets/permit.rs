@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::TargetState;
+use super::{Ask, TargetState};
 use crate::breaker::{Admission, Ticket, Weight};
 use crate::class::Failure;
 use crate::gate::{CREDENTIAL_PAUSE, MISSING_MODEL_PAUSE, RATE_HINT_CAP};
@@ -35,14 +35,9 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(
-        state: Arc<TargetState>,
-        ticket: Ticket,
-        request: RequestId,
-        admitted: Instant,
-        lease: Duration,
-    ) -> Self {
+    pub(super) fn new(state: Arc<TargetState>, ticket: Ticket, ask: &Ask, admitted: Instant) -> Self {
         let holds_last_resort = ticket.admission() == Admission::LastResort;
+        let Ask { request, lease, .. } = *ask;
         Self { state, ticket: Some(ticket), request, admitted, lease, holds_last_resort }
     }
 

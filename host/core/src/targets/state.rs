@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::history::History;
-use super::{Outside, Permit, ProviderGates, Refusal};
+use super::{Ask, Outside, Permit, ProviderGates, Refusal};
 use crate::breaker::{Admission, Breaker, BreakerSettings, Change, Ticket};
 use crate::class::Scope;
 use crate::gate::{CredentialGate, MISSING_MODEL_PAUSE, RateGate, Until};
 use crate::note::{Gate, Note};
-use crate::request::RequestId;
+use crate::outlook::{CallKind, Forecast};
 use crate::target::TargetId;
 
 /// The health of one target. Shared by every request that considers it.
@@ -73,24 +73,16 @@ impl TargetState {
 
     /// Admits one call, or says what refuses it and until when.
     ///
-    /// Gates are asked before the breaker, so that a gated call never takes a probe's place. `lease` is how long the
-    /// call may take to its first content (or to its whole answer when plain) plus a second; a probe that is silent
-    /// for longer counts as failed. `only_one_left`: the request has no other candidate, so that the ramp after
-    /// closing does not refuse it.
-    pub fn try_acquire(
-        self: &Arc<Self>,
-        request: RequestId,
-        lease: Duration,
-        only_one_left: bool,
-    ) -> Result<Permit, Refusal> {
+    /// Gates are asked before the breaker, so that a gated call never takes a probe's place.
+    pub fn try_acquire(self: &Arc<Self>, ask: &Ask) -> Result<Permit, Refusal> {
         let now = self.outside.clock.now();
         if let Some(refusal) = self.closed_gate(now) {
             return Err(refusal);
         }
-        let (admitted, changes) = self.breaker.try_acquire(now, request, lease, only_one_left);
+        let (admitted, changes) = self.breaker.try_acquire(now, ask.request, ask.lease, ask.only_one_left);
         self.announce(changes);
         match admitted {
-            Ok(ticket) => Ok(self.permit(ticket, request, now, lease)),
+            Ok(ticket) => Ok(self.permit(ticket, ask, now)),
             Err(retry_in) => Err(Refusal { gate: Gate::Breaker, retry_in: Some(retry_in) }),
         }
     }
@@ -106,17 +98,17 @@ impl TargetState {
     }
 
     /// A call past an open breaker. The caller has asked the gates.
-    pub(super) fn try_last_resort(self: &Arc<Self>, request: RequestId, lease: Duration) -> Option<Permit> {
+    pub(super) fn try_last_resort(self: &Arc<Self>, ask: &Ask) -> Option<Permit> {
         let now = self.outside.clock.now();
         if self.last_resort_in_flight.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let (ticket, changes) = self.breaker.last_resort(now, request, lease);
+        let (ticket, changes) = self.breaker.last_resort(now, ask.request, ask.lease);
         self.announce(changes);
         if ticket.as_ref().is_none_or(|ticket| ticket.admission() != Admission::LastResort) {
             self.last_resort_ended();
         }
-        Some(self.permit(ticket?, request, now, lease))
+        Some(self.permit(ticket?, ask, now))
     }
 
     pub(super) fn last_resort_ended(&self) {
@@ -241,8 +233,13 @@ impl TargetState {
         Some(Refusal { gate, retry_in })
     }
 
-    fn permit(self: &Arc<Self>, ticket: Ticket, request: RequestId, now: Instant, lease: Duration) -> Permit {
+    /// What is expected of the next call of this kind.
+    pub fn forecast(&self, kind: CallKind) -> Forecast {
+        Forecast::blank(kind)
+    }
+
+    fn permit(self: &Arc<Self>, ticket: Ticket, ask: &Ask, now: Instant) -> Permit {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Permit::new(Arc::clone(self), ticket, request, now, lease)
+        Permit::new(Arc::clone(self), ticket, ask, now)
     }
 }

@@ -6,10 +6,22 @@ use std::time::SystemTime;
 use super::*;
 use crate::class::{Class, Failure, Scope};
 use crate::note::{Circuit, Note};
+use crate::outlook::{CallKind, SizeFactor};
+use crate::request::RequestId;
 use crate::rule::{GateAction, Vote};
 
 const LEASE: Duration = Duration::from_secs(11);
 const S: fn(u64) -> Duration = Duration::from_secs;
+
+fn ask(request: u64) -> Ask {
+    Ask {
+        request: RequestId(request),
+        lease: LEASE,
+        only_one_left: false,
+        kind: CallKind::Streamed,
+        size: SizeFactor::ONE,
+    }
+}
 
 /// Tokio's clock, with a wall clock that jumps.
 #[derive(Debug, Default)]
@@ -54,7 +66,7 @@ impl House {
     }
 
     fn acquire(&self, id: &str) -> Result<Permit, Refusal> {
-        self.state(id).try_acquire(RequestId(1), LEASE, false)
+        self.state(id).try_acquire(&ask(1))
     }
 
     /// The gate that refuses a call, if any.
@@ -74,7 +86,7 @@ impl House {
     }
 
     fn last_resort(&self, id: &str, alias: &str) -> Option<Permit> {
-        self.targets.try_last_resort(&TargetId::parse(id).unwrap(), alias, RequestId(9))
+        self.targets.try_last_resort(&TargetId::parse(id).unwrap(), alias, &ask(9))
     }
 }
 
@@ -430,7 +442,7 @@ async fn a_full_map_still_serves() {
     let house = House::new();
     let all: Vec<_> = (0..TARGETS_CAP + 10).map(|n| house.state(&format!("p/m{n}"))).collect();
     assert_eq!(house.targets.read().states.len(), TARGETS_CAP);
-    assert!(all.iter().all(|state| state.try_acquire(RequestId(1), LEASE, false).is_ok()));
+    assert!(all.iter().all(|state| state.try_acquire(&ask(1)).is_ok()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -460,7 +472,7 @@ async fn watchers_hear_each_change_once() {
     let house = House::new();
     let states: Vec<_> = (1..=3).map(|n| (n, house.state("p/a"))).collect();
     for (n, state) in &states {
-        let permit = state.try_acquire(RequestId(*n), LEASE, false).unwrap();
+        let permit = state.try_acquire(&ask(*n)).unwrap();
         permit.failed(&Failure::new(Class::Overloaded, "x"));
     }
     let burst: Vec<_> = (0..3).map(|_| house.acquire("p/b").unwrap()).collect();

@@ -232,6 +232,8 @@ fn reason(gate: Gate) -> &'static str {
         Gate::Credential => "it refuses our credential",
         Gate::Quota => "its allowance is used up",
         Gate::MissingModel => "it does not know the model",
+        Gate::Pace => "it takes no more calls a second",
+        Gate::Concurrency => "it takes no more calls at once",
         Gate::NoAdapter => "no adapter is loaded for it",
     }
 }
