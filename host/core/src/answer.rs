@@ -73,7 +73,11 @@ impl Flow {
         loop {
             let batch = self.next_batch().await;
             if batch.content {
-                self.quiet_since = Some(self.ledger.now());
+                let now = self.ledger.now();
+                let since = self.quiet_since.replace(now);
+                if let (Some(permit), Some(since)) = (&mut self.permit, since) {
+                    permit.paused(now.saturating_duration_since(since));
+                }
             }
             match batch.end {
                 None if batch.bytes.is_empty() => {}

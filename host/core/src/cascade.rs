@@ -5,7 +5,7 @@
 //!
 //! | room | what is decided there |
 //! |---|---|
-//! | `candidates`, `order` | who may be asked, and in which order |
+//! | `candidates` | who may be asked, and in which order |
 //! | `rounds` | whose turn it is, and whether it is worth asking again |
 //! | `limits` | how long a call may take |
 //! | `flight` | what is said about a call when it ends |
@@ -21,7 +21,6 @@ mod flight;
 mod hedge;
 mod last;
 mod limits;
-mod order;
 mod rounds;
 #[cfg(test)]
 mod tests;
@@ -188,6 +187,7 @@ impl Walk {
     fn deliver(mut self, won: Won) -> Reply {
         self.commit(won.index(), won.translated());
         self.send_twins(won.index());
+        let stall = self.candidates.get(won.index()).map(|candidate| self.case.stall(candidate));
         match won {
             Won::Whole { body, usage, .. } => {
                 self.ledger.answered(usage);
@@ -201,7 +201,7 @@ impl Walk {
                     permit: flight.permit,
                     ledger: self.ledger,
                     client: self.case.request.protocol,
-                    stall: self.case.alias.timeouts.stall,
+                    stall: stall.unwrap_or(self.case.alias.timeouts.stall),
                     deadline: self.case.deadline,
                 };
                 Reply::Stream { body: committed.into_stream(), trail }

@@ -156,7 +156,7 @@ pub struct AliasTarget {
     /// What this target shares its fate with (a vendor, a cloud region). Empty: its provider's name.
     pub domains: Vec<Arc<str>>,
     /// Number of the pool of equal deployments that it belongs to.
-    pub pool: Option<u32>,
+    pub pool: Option<usize>,
 }
 
 impl AliasTarget {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::body::RequestBody;
 use crate::breaker::BreakerSettings;
@@ -39,6 +39,8 @@ pub(crate) enum Script {
     Refuse,
     Reset,
     Hang,
+    /// The same, later.
+    After(Duration, Box<Script>),
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +152,13 @@ impl World {
         engine.plugins = Arc::new(Fixed(Arc::new(plugins)));
     }
 
+    /// Forgets which calls were made and which notes written; what targets have learned stays.
+    pub(crate) fn forget(&self) {
+        self.upstream.calls.lock().unwrap().clear();
+        self.upstream.cancelled.lock().unwrap().clear();
+        self.notes.0.lock().unwrap().clear();
+    }
+
     /// The cascade's answer.
     pub(crate) async fn answer(&self, request: &Request, alias: &Alias) -> Reply {
         cascade::answer(&self.engine, Arc::new(request.clone()), Arc::new(alias.clone())).await
@@ -225,6 +234,36 @@ impl PluginSource for Fixed {
 pub(crate) struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
     calls: Mutex<Vec<String>>,
+    cancelled: Arc<Mutex<Vec<(String, Instant)>>>,
+}
+
+impl Scripted {
+    /// When calls to this provider were dropped before they had ended.
+    pub(crate) fn cancelled(&self, provider: &str) -> Vec<Instant> {
+        let all = self.cancelled.lock().unwrap();
+        all.iter().filter(|(name, _)| name == provider).map(|(_, at)| *at).collect()
+    }
+}
+
+/// A call under way.
+struct UnderWay {
+    name: String,
+    cancelled: Arc<Mutex<Vec<(String, Instant)>>>,
+    ended: bool,
+}
+
+impl UnderWay {
+    fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.cancelled.lock().unwrap().push((self.name.clone(), Instant::now()));
+        }
+    }
 }
 
 impl Upstream for Scripted {
@@ -239,20 +278,32 @@ impl Upstream for Scripted {
                 None => answer(&format!("hello from {name}")),
             }
         };
+        let cancelled = Arc::clone(&self.cancelled);
+        let call = UnderWay { name, cancelled, ended: false };
         Box::pin(async move {
-            match script {
-                Script::Refuse => Err(TransportFailure::Connect("refused".to_owned())),
-                Script::Reset => Err(TransportFailure::Reset("reset".to_owned())),
-                Script::Hang => std::future::pending().await,
+            let mut script = script;
+            while let Script::After(time, then) = script {
+                sleep(time).await;
+                script = *then;
+            }
+            let (status, headers, steps) = match script {
+                Script::Refuse => {
+                    call.end();
+                    return Err(TransportFailure::Connect("refused".to_owned()));
+                }
+                Script::Reset => {
+                    call.end();
+                    return Err(TransportFailure::Reset("reset".to_owned()));
+                }
+                Script::Hang | Script::After(..) => std::future::pending().await,
                 Script::Reply(status, headers, body) => {
-                    let steps = VecDeque::from([Step::Send(body)]);
-                    Ok(WireReply { status, headers: header_map(&headers), body: Box::new(Steps::new(steps)) })
+                    (status, header_map(&headers), VecDeque::from([Step::Send(body)]))
                 }
                 Script::Stream(steps) => {
-                    let headers = header_map(&[("content-type", "text/event-stream")]);
-                    Ok(WireReply { status: 200, headers, body: Box::new(Steps::new(steps.into())) })
+                    (200, header_map(&[("content-type", "text/event-stream")]), steps.into())
                 }
-            }
+            };
+            Ok(WireReply { status, headers, body: Box::new(Steps { steps, timer: None, call }) })
         })
     }
 }
@@ -267,12 +318,7 @@ fn header_map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
 struct Steps {
     steps: VecDeque<Step>,
     timer: Option<std::pin::Pin<Box<Sleep>>>,
-}
-
-impl Steps {
-    fn new(steps: VecDeque<Step>) -> Self {
-        Self { steps, timer: None }
-    }
+    call: UnderWay,
 }
 
 impl ByteSource for Steps {
@@ -283,10 +329,14 @@ impl ByteSource for Steps {
                 self.timer = None;
             }
             match self.steps.pop_front() {
-                None => return Poll::Ready(None),
+                None => {
+                    self.call.ended = true;
+                    return Poll::Ready(None);
+                }
                 Some(Step::Send(text)) => return Poll::Ready(Some(Ok(Bytes::from(text)))),
                 Some(Step::Wait(time)) => self.timer = Some(Box::pin(sleep(time))),
                 Some(Step::Break) => {
+                    self.call.ended = true;
                     return Poll::Ready(Some(Err(TransportFailure::Body("broke".to_owned()))));
                 }
                 Some(Step::Stall) => {

@@ -6,14 +6,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 use crate::attempt::plugin_failure;
-use crate::cascade::{Engine, order};
+use crate::cascade::Engine;
 use crate::class::{Class, Failure, Side};
 use crate::note::Circuit;
-use crate::outlook::{CallKind, Forecast};
+use crate::outlook::{CallKind, Forecast, SizeFactor};
 use crate::ports::{Adapter, PluginSet, RoutePlan, RouteQuestion};
 use crate::reply::Degraded;
 use crate::request::{Protocol, Request};
-use crate::route::{self, Fit, Need};
+use crate::route::{self, Fit, Need, Standing};
 use crate::settings::{Alias, AliasTarget};
 use crate::target::{Capabilities, TargetId};
 use crate::targets::TargetState;
@@ -74,7 +74,7 @@ pub(super) async fn in_order(
     let mut known: Vec<Option<Candidate>> = Vec::with_capacity(alias.targets.len());
     let mut broken = Vec::new();
     for (index, wish) in alias.targets.iter().enumerate() {
-        let candidate = candidate(engine, plugins, request, wish, index, first == Some(index)).await;
+        let candidate = candidate(engine, plugins, request, alias, (index, wish), first == Some(index)).await;
         known.push(candidate.map_err(|failure| broken.push((wish.id.clone(), failure))).ok());
     }
     order.retain(|index| known.get(*index).is_some_and(Option::is_some));
@@ -96,20 +96,55 @@ pub(super) async fn in_order(
     }
     // A policy's order stands; of targets that may be too small nothing is predicted.
     if plan.order.is_empty() {
-        let slow = if request.facts.stream { alias.slo.first_token } else { alias.slo.answer };
-        if let Some(good) = tried.get_mut(..good) {
-            order::predict(good, slow);
-        }
+        predict(engine, alias, request, &mut tried, good);
     }
     Candidates { tried, broken, unfit }
+}
+
+/// Leads the operator's order by the first of the `good` ones that is expected to be good enough.
+fn predict(engine: &Engine, alias: &Alias, request: &Request, tried: &mut [Candidate], good: usize) {
+    let standing = |candidate: &Candidate| Standing {
+        // Whoever rests keeps its place: to ask it costs nothing, and its forecast is of another time.
+        score_s: if candidate.is_off() { 0.0 } else { candidate.forecast.score_s },
+        in_flight: candidate.state.in_flight(),
+        pool: alias.targets.get(candidate.wish).and_then(|wish| wish.pool),
+    };
+    let slow = slow(alias, request);
+    let stands = |standing: Standing| standing.pool.is_none() && standing.score_s <= slow.as_secs_f64();
+    if tried.iter().take(good).map(standing).all(stands) {
+        return;
+    }
+    let standings: Vec<Standing> = tried.iter().take(good).map(standing).collect();
+    let order = route::predictive(&standings, slow, engine.random.next_u64());
+    let mut places = vec![0; good];
+    for (place, index) in order.into_iter().enumerate() {
+        if let Some(slot) = places.get_mut(index) {
+            *slot = place;
+        }
+    }
+    // Those that may be too small stay behind, in their order.
+    let place = |candidate: &Candidate| places.get(candidate.rank).copied().unwrap_or(candidate.rank);
+    tried.sort_by_key(place);
+}
+
+fn kind_of(request: &Request) -> CallKind {
+    if request.facts.stream { CallKind::Streamed } else { CallKind::Plain }
+}
+
+/// What counts as slow.
+fn slow(alias: &Alias, request: &Request) -> Duration {
+    match kind_of(request) {
+        CallKind::Streamed => alias.slo.first_token,
+        CallKind::Plain => alias.slo.answer,
+    }
 }
 
 async fn candidate(
     engine: &Engine,
     plugins: &PluginSet,
     request: &Request,
-    wish: &AliasTarget,
-    index: usize,
+    alias: &Alias,
+    (index, wish): (usize, &AliasTarget),
     primary: bool,
 ) -> Result<Candidate, Failure> {
     let Some(adapter) = plugins.adapters.get(&wish.id.provider) else {
@@ -130,11 +165,10 @@ async fn candidate(
         return Err(Failure { param: Some("stream".to_owned()), ..failure });
     }
     let state = engine.targets.get(&wish.id);
-    let kind = if request.facts.stream { CallKind::Streamed } else { CallKind::Plain };
     Ok(Candidate {
         adapter: Arc::clone(adapter),
         capabilities,
-        forecast: state.forecast(kind),
+        forecast: state.forecast_against(kind_of(request), slow(alias, request)),
         state,
         wish: index,
         rank: 0,
@@ -165,8 +199,12 @@ async fn plan(engine: &Engine, plugins: &PluginSet, request: &Request, alias: &A
         random: engine.random.next_u64(),
         ordinal: request.id.0,
     };
-    let stats: Vec<_> =
-        alias.targets.iter().map(|wish| engine.targets.get(&wish.id).candidate(wish.weight, None)).collect();
+    let (kind, size) = (kind_of(request), SizeFactor::of_tokens(request.facts.input_tokens_estimate));
+    let stats: Vec<_> = alias
+        .targets
+        .iter()
+        .map(|wish| engine.targets.get(&wish.id).candidate(kind, size, wish.weight, None))
+        .collect();
     match timeout(PATIENCE, policy.route(&question, &stats, &choice.config)).await {
         Ok(Ok(plan)) => plan,
         Ok(Err(_)) | Err(_) => RoutePlan::default(),

@@ -17,6 +17,12 @@ const BEYOND_Q99: f64 = 2.0;
 const FIRST_TOKEN_FLOOR: Duration = Duration::from_millis(1_500);
 /// No plain call is given up earlier: lengths of answers differ more than first tokens do.
 const ANSWER_FLOOR: Duration = Duration::from_secs(10);
+/// A stream is given up after so many times the pause that 99 of 100 stay below.
+const BEYOND_GAPS: f64 = 10.0;
+/// No stream is given up earlier: models stop to think.
+const STALL_FLOOR: Duration = Duration::from_secs(5);
+/// More than any limit; keeps nonsense from overflowing.
+const LONGEST_S: f64 = 86_400.0;
 /// Beyond the time to first content, so that the attempt's own timer strikes before its lease ends.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
@@ -56,10 +62,18 @@ impl Case {
         self.predicted(BEYOND_Q99 * forecast.q99_s).max(floor).min(ceiling)
     }
 
+    /// How long a stream of this candidate may be silent after content. Comments and pings are no sign of life.
+    pub(crate) fn stall(&self, candidate: &Candidate) -> Duration {
+        let ceiling = self.alias.timeouts.stall;
+        let usual = candidate
+            .forecast
+            .gap_p99_s
+            .map(|gap| Duration::from_secs_f64(BEYOND_GAPS * gap.clamp(0.0, LONGEST_S)));
+        usual.map_or(ceiling, |usual| usual.max(STALL_FLOOR).min(ceiling))
+    }
+
     /// A time of a small request as one of this request.
     pub(crate) fn predicted(&self, seconds: f64) -> Duration {
-        /// More than any limit; keeps nonsense from overflowing.
-        const LONGEST_S: f64 = 86_400.0;
         Duration::from_secs_f64((seconds * self.size().get()).clamp(0.0, LONGEST_S))
     }
 

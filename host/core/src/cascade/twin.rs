@@ -38,7 +38,14 @@ impl Walk {
             return;
         }
         let ask = self.case.ask(candidate, false);
-        let Some((permit, reason)) = candidate.state.try_twin(&ask) else { return };
+        // Nobody needs to know how fast a target is that is ranked lower than the one that serves.
+        let state = &candidate.state;
+        let twin = if better {
+            state.try_twin(&ask)
+        } else {
+            state.try_probe(&ask).map(|permit| (permit, TwinReason::Probe))
+        };
+        let Some((permit, reason)) = twin else { return };
         let probe = reason == TwinReason::Probe;
         // Nobody closes a breaker but its probes, and there is one at a time: they need no other bound.
         let paid = probe || self.purse.as_ref().is_some_and(|purse| purse.take_twin());

@@ -1,0 +1,83 @@
+//! Who is asked first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{see, whole_stream};
+use crate::ports::{
+    Call, CandidateStats, ConfigProblem, PluginFault, PluginRef, PluginSet, Policy, RoutePlan, RouteQuestion,
+};
+use crate::reply::{Degraded, Reply};
+use crate::request::Protocol;
+use crate::settings::{CapabilityOverrides, PolicyChoice};
+use crate::testing::{Script, World, alias, error, request};
+
+#[tokio::test(start_paused = true)]
+async fn headers_say_who_answered() {
+    let world = World::new(&["a", "b"]);
+    world.script("a", [Script::Hang]);
+    let reply = world.answer(&request(Protocol::Chat, false), &alias(&["a", "b"])).await;
+    let Reply::Plain { trail, .. } = reply else { panic!("an answer") };
+    assert_eq!(trail.target.map(|target| target.to_string()).as_deref(), Some("b/m"));
+    assert_eq!((trail.attempts, trail.degraded), (2, Degraded::Fallback));
+}
+
+/// A policy that turns the order round.
+#[derive(Debug)]
+struct Turned(PluginRef);
+
+impl Policy for Turned {
+    fn plugin(&self) -> &PluginRef {
+        &self.0
+    }
+    fn check<'a>(&'a self, _: &'a str) -> Call<'a, Result<Vec<ConfigProblem>, PluginFault>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+    fn route<'a>(
+        &'a self,
+        _: &'a RouteQuestion,
+        candidates: &'a [CandidateStats],
+        _: &'a str,
+    ) -> Call<'a, Result<RoutePlan, PluginFault>> {
+        let order = candidates.iter().rev().map(|candidate| candidate.id.to_string()).collect();
+        Box::pin(std::future::ready(Ok(RoutePlan { order, ..RoutePlan::default() })))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_choice_of_a_policy_is_no_fallback() {
+    let check = async |broken: &str, answers: &str, degraded: Degraded| {
+        let mut world = World::new(&["a", "b"]);
+        let policies = [(
+            Arc::from("turned"),
+            Arc::new(Turned(PluginRef { id: "turned".into(), generation: 1 })) as Arc<dyn Policy>,
+        )];
+        let plugins = world.engine.plugins.current();
+        let adapters = plugins.adapters.clone();
+        world.use_plugins(PluginSet { adapters, policies: HashMap::from(policies), ..PluginSet::default() });
+        world.script(broken, [error(401, "")]);
+        let mut alias = alias(&["a", "b"]);
+        alias.policy = Some(PolicyChoice { plugin: "turned".into(), config: "{}".into() });
+        let reply = world.answer(&request(Protocol::Chat, false), &alias).await;
+        let Reply::Plain { trail, .. } = reply else { panic!("{broken} is down: no answer") };
+        let target = trail.target.map(|target| target.provider.to_string());
+        assert_eq!((target.as_deref(), trail.degraded), (Some(answers), degraded), "{broken} is down");
+    };
+    check("nobody", "b", Degraded::None).await;
+    check("b", "a", Degraded::Fallback).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operators_word_on_a_model_counts_for_streams_too() {
+    let world = World::new(&["a", "b"]);
+    let mut alias = alias(&["a", "b"]);
+    let word = CapabilityOverrides { streams: Some(false), ..CapabilityOverrides::default() };
+    alias.targets[0].overrides = Some(Arc::new(word));
+    for (stream, provider) in [(false, "a"), (true, "b")] {
+        if stream {
+            world.script("b", [whole_stream(&["hello"])]);
+        }
+        see(world.answer(&request(Protocol::Chat, stream), &alias).await).await;
+        assert_eq!(world.calls().last().map(String::as_str), Some(provider), "stream: {stream}");
+    }
+}
