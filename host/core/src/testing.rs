@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::body::RequestBody;
@@ -135,7 +136,7 @@ impl World {
             clock,
             random,
             observer,
-            background: Arc::new(Spawned),
+            background: Arc::new(Spawned::default()),
         });
         Self { engine, upstream, notes }
     }
@@ -209,14 +210,13 @@ impl Observer for Notes {
     }
 }
 
-/// Work behind requests runs on the test's runtime and ends with it.
-#[derive(Debug)]
-struct Spawned;
+/// Work behind requests ends with the world.
+#[derive(Debug, Default)]
+struct Spawned(Mutex<JoinSet<()>>);
 
 impl Background for Spawned {
     fn run(&self, _name: &'static str, work: Call<'static, ()>) {
-        #[expect(clippy::disallowed_methods, reason = "a test's runtime ends with the test")]
-        drop(tokio::spawn(work));
+        self.0.lock().unwrap().spawn(work);
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ports::TokioClock;
-use AttemptKind::{Again, First, Retry};
+use AttemptKind::{Again, First, Hedge, Retry};
 
 fn budget() -> Arc<Budget> {
     Arc::new(Budget::new(Arc::new(TokioClock)))
@@ -85,4 +85,52 @@ async fn a_refusal_by_the_process_gives_the_retry_place_back() {
         assert_eq!(request.attempt(Retry).map(drop), Err(Spent::Process));
     }
     assert_eq!(budget.retries.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_round_keeps_what_was_never_tried() {
+    let mut request = budget().request(4);
+    for _ in 0..3 {
+        assert!(request.attempt(First).is_ok());
+    }
+    // The fourth was refused by a gate.
+    request.passed_over();
+    assert!(request.new_round(1));
+    assert_eq!(request.attempt(Again).map(drop), Err(Spent::Request), "the last is kept for it");
+    assert!(request.attempt(First).is_ok());
+    assert!(!request.new_round(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ceiling_refuses_what_may_still_help_before_what_must_be() {
+    let budget = budget();
+    let mut crowd = budget.request(100);
+    while crowd.attempt(Hedge).is_ok() {}
+    assert_eq!(crowd.made(), 22, "twice one request and twenty");
+    assert!(!budget.twin(false));
+    assert!(budget.twin(true), "a probe is never refused");
+    assert!(crowd.attempt(First).is_ok());
+}
+
+#[test]
+fn a_purse_holds_a_twentieth_and_a_few() {
+    let purses = purse::Purses::default();
+    let purse = purses.get(&Arc::from("chat")).unwrap();
+    let spend = || (0..100).filter(|_| purse.take_hedge()).count();
+    assert_eq!(spend(), 10);
+    assert!(!purse.may_hedge());
+    (0..100).for_each(|_| purse.credit());
+    assert_eq!(spend(), 5);
+    (0..10_000).for_each(|_| purse.credit());
+    assert_eq!(spend(), 10, "no more is saved");
+    assert_eq!((0..100).filter(|_| purse.take_twin()).count(), 2);
+    assert!(Arc::ptr_eq(&purse, &purses.get(&Arc::from("chat")).unwrap()));
+}
+
+#[test]
+fn invented_aliases_cost_no_memory() {
+    let purses = purse::Purses::default();
+    let known = (0..5_000).filter(|n| purses.get(&Arc::from(format!("alias {n}"))).is_some()).count();
+    assert_eq!(known, 1_024);
+    assert!(purses.get(&Arc::from("alias 7")).is_some());
 }
