@@ -1,11 +1,17 @@
 //! Gates: reasons not to call a target now that say nothing about its health. A rate limit, a refused credential, a
-//! used-up allowance and an unknown model each have their own gate, so that each is seen and ends for its own reason.
+//! used-up allowance and an unknown model each have their own gate, so that each is seen and ends for its own reason; so
+//! have the learned pace and the learned number of calls under way.
 //!
-//! Asking a gate is one atomic load. A gate only ever closes for longer: a later, shorter hint does not shorten a
-//! longer one. Nothing here fails.
+//! Asking a gate is one atomic load while all is well. A gate with a time only ever closes for longer: a later, shorter
+//! hint does not shorten a longer one. Nothing here fails.
 
+mod limit;
+mod pace;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use limit::Limit;
+pub(crate) use pace::Pace;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,10 +1,10 @@
-//! The health of every target: one breaker, its gates and its history each, and the gates that all targets of a
+//! The health of every target: one breaker, its gates, its history and its outlook each, and the gates that all targets of a
 //! provider share because they share a credential.
 //!
 //! A call goes through [`TargetState::try_acquire`] and holds the [`Permit`] until it ends; the permit's methods are
-//! the only way to say how the call went, and dropping it says nothing. Asking is cheap (a few atomic loads while all
-//! is well) and allocates nothing, also when refused. The map is bounded: targets that are not configured come from
-//! model names that clients write.
+//! the only way to say how the call went, and dropping it says nothing about health. Asking is cheap (a few atomic loads
+//! and one short lock while all is well) and allocates nothing, also when refused. The map is bounded: targets that are not
+//! configured come from model names that clients write.
 
 mod ask;
 mod history;
@@ -13,6 +13,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod tests;
+mod twin;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,10 +23,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use ask::{Ask, TwinReason};
+pub use ask::Ask;
 pub use permit::Permit;
 pub use state::TargetState;
-pub use status::{GateStatus, TargetStats, TargetStatus};
+pub use status::{ChangeStatus, ForecastStatus, GateStatus, TargetStats, TargetStatus};
+pub use twin::TwinReason;
 
 use crate::breaker::BreakerSettings;
 use crate::gate::{CredentialGate, RateGate};

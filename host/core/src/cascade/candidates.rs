@@ -9,7 +9,7 @@ use crate::attempt::plugin_failure;
 use crate::cascade::{Engine, order};
 use crate::class::{Class, Failure, Side};
 use crate::note::Circuit;
-use crate::outlook::{CallKind, Forecast};
+use crate::outlook::{CallKind, Forecast, SizeFactor};
 use crate::ports::{Adapter, PluginSet, RoutePlan, RouteQuestion};
 use crate::reply::Degraded;
 use crate::request::{Protocol, Request};
@@ -165,8 +165,13 @@ async fn plan(engine: &Engine, plugins: &PluginSet, request: &Request, alias: &A
         random: engine.random.next_u64(),
         ordinal: request.id.0,
     };
-    let stats: Vec<_> =
-        alias.targets.iter().map(|wish| engine.targets.get(&wish.id).candidate(wish.weight, None)).collect();
+    let kind = if request.facts.stream { CallKind::Streamed } else { CallKind::Plain };
+    let size = SizeFactor::of_tokens(request.facts.input_tokens_estimate);
+    let stats: Vec<_> = alias
+        .targets
+        .iter()
+        .map(|wish| engine.targets.get(&wish.id).candidate(kind, size, wish.weight, None))
+        .collect();
     match timeout(PATIENCE, policy.route(&question, &stats, &choice.config)).await {
         Ok(Ok(plan)) => plan,
         Ok(Err(_)) | Err(_) => RoutePlan::default(),

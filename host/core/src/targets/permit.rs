@@ -1,16 +1,16 @@
 //! The right to make one call, and the only way to say how it went.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Ask, TargetState};
 use crate::breaker::{Admission, Ticket, Weight};
-use crate::class::Failure;
+use crate::class::{Class, Failure, Side};
 use crate::gate::{CREDENTIAL_PAUSE, MISSING_MODEL_PAUSE, RATE_HINT_CAP};
 use crate::note::{Gate, Note};
+use crate::outlook::{CallKind, Evidence, Gaps, Place};
 use crate::request::RequestId;
 use crate::rule::{GateAction, Vote};
 use crate::target::TargetId;
@@ -32,13 +32,35 @@ pub struct Permit {
     admitted: Instant,
     lease: Duration,
     holds_last_resort: bool,
+    kind: CallKind,
+    /// Taken when the call no longer waits.
+    place: Option<Place>,
+    gaps: Gaps,
+    teaches: bool,
 }
 
 impl Permit {
-    pub(super) fn new(state: Arc<TargetState>, ticket: Ticket, ask: &Ask, admitted: Instant) -> Self {
+    pub(super) fn new(
+        state: Arc<TargetState>,
+        ticket: Ticket,
+        ask: &Ask,
+        admitted: Instant,
+        place: Place,
+    ) -> Self {
         let holds_last_resort = ticket.admission() == Admission::LastResort;
-        let Ask { request, lease, .. } = *ask;
-        Self { state, ticket: Some(ticket), request, admitted, lease, holds_last_resort }
+        let Ask { request, lease, kind, .. } = *ask;
+        Self {
+            state,
+            ticket: Some(ticket),
+            request,
+            admitted,
+            lease,
+            holds_last_resort,
+            kind,
+            place: Some(place),
+            gaps: Gaps::default(),
+            teaches: true,
+        }
     }
 
     /// The target called.
@@ -51,6 +73,21 @@ impl Permit {
         self.ticket.as_ref().is_some_and(|ticket| ticket.admission() == Admission::Probe)
     }
 
+    /// Whatever happens to this call from now on is no news about its target: a fault was injected. Breaker and gates
+    /// still act on it, statistics and estimates do not hear of it.
+    pub fn unteach(&mut self) {
+        self.teaches = false;
+        if let Some(place) = self.place.take() {
+            let now = self.state.outside.clock.now();
+            self.state.outlook(self.kind).end(place, now, Evidence::Silent, None);
+        }
+    }
+
+    /// A stream was silent for this long between two pieces of content.
+    pub fn paused(&mut self, gap: Duration) {
+        self.gaps.push(gap);
+    }
+
     /// Content, reasoning or a tool call came `after` the call's start: the start is good, a probe's lease ends. For
     /// streams; a plain answer only finishes, for its time is another thing than a first token's.
     pub fn first_content(&mut self, after: Duration) {
@@ -58,10 +95,13 @@ impl Permit {
         if let Some(ticket) = &mut self.ticket
             && !ticket.started()
         {
-            self.state.history().first_token(after);
+            if self.teaches {
+                self.state.history().first_token(after);
+            }
             self.state.announce(self.state.breaker.first_content(now, ticket));
             self.state.rate.succeeded();
             self.state.provider.rate.succeeded();
+            self.came(now, after);
         }
         self.release_last_resort();
     }
@@ -70,7 +110,10 @@ impl Permit {
     pub fn finished(mut self) {
         let now = self.state.outside.clock.now();
         if let Some(ticket) = self.ticket.take() {
-            self.state.history().ended(true);
+            if self.teaches {
+                self.state.history().ended(true);
+            }
+            self.came(now, now.saturating_duration_since(self.admitted));
             self.state.announce(self.state.breaker.finished(now, ticket));
             self.state.rate.succeeded();
             self.state.provider.rate.succeeded();
@@ -81,6 +124,7 @@ impl Permit {
     pub fn failed(mut self, failure: &Failure) {
         let now = self.state.outside.clock.now();
         let storm = self.close_gate(now, failure);
+        self.slow_down(now, failure);
         let Some(ticket) = self.ticket.take() else { return };
         let weight = match failure.class.rule().vote {
             Vote::Fail => Some(Weight::Full),
@@ -90,14 +134,60 @@ impl Permit {
             // A rate-limited probe has proved nothing; the rate gate keeps the next one waiting.
             Vote::None => (storm && ticket.admission() == Admission::Normal).then_some(Weight::Full),
         };
+        self.waited_in_vain(now, failure, weight.is_some());
         let changes = match weight {
             Some(weight) => {
-                self.state.history().ended(false);
+                if self.teaches {
+                    self.state.history().ended(false);
+                }
                 self.state.breaker.failed(now, ticket, weight, failure.retry_after)
             }
             None => self.state.breaker.neutral(now, ticket),
         };
         self.state.announce(changes);
+    }
+
+    /// The call no longer waits: what it waited for came.
+    fn came(&mut self, now: Instant, after: Duration) {
+        if let Some(place) = self.place.take() {
+            self.state.outlook(self.kind).end(place, now, Evidence::Took(after), Some(false));
+            self.state.limit.succeeded();
+        }
+    }
+
+    /// The call failed: before it came, or later.
+    fn waited_in_vain(&mut self, now: Instant, failure: &Failure, counts: bool) {
+        let outlook = self.state.outlook(self.kind);
+        match self.place.take() {
+            Some(place) => {
+                let age = now.saturating_duration_since(self.admitted);
+                let evidence = match failure.class {
+                    Class::TimeoutConnect | Class::TimeoutFirstToken | Class::TimeoutTotal => {
+                        Evidence::Outlasted(age)
+                    }
+                    _ => Evidence::Silent,
+                };
+                outlook.end(place, now, evidence, counts.then_some(true));
+            }
+            None if counts && self.teaches => outlook.broke(now),
+            None => {}
+        }
+    }
+
+    /// What the failure says about how much the target takes.
+    fn slow_down(&self, now: Instant, failure: &Failure) {
+        let is_the_targets = matches!(failure.side, Side::Upstream | Side::Chaos);
+        if !self.teaches || !is_the_targets {
+            return;
+        }
+        match failure.class {
+            Class::RateLimited => {
+                self.state.pace.limited(now, self.admitted);
+                self.state.limit.overloaded(now, self.admitted);
+            }
+            Class::Overloaded => self.state.limit.overloaded(now, self.admitted),
+            _ => {}
+        }
     }
 
     /// No content although the call had this part of its first-token time.
@@ -141,8 +231,16 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            let now = self.state.outside.clock.now();
+            let age = now.saturating_duration_since(self.admitted);
+            self.state.outlook(self.kind).end(place, now, Evidence::Outlasted(age), None);
+        }
+        if self.teaches && !self.gaps.is_empty() {
+            self.state.outlook(self.kind).paused(&self.gaps);
+        }
         if let Some(ticket) = self.ticket.take() {
-            if ticket.started() {
+            if ticket.started() && self.teaches {
                 self.state.history().ended(true);
             }
             if ticket.admission() != Admission::Normal {
@@ -151,6 +249,6 @@ impl Drop for Permit {
             }
         }
         self.release_last_resort();
-        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.state.limit.leave();
     }
 }

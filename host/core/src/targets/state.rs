@@ -1,4 +1,4 @@
-//! One target: breaker, gates, history.
+//! One target: breaker, gates, history, outlook.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -11,9 +11,9 @@ use super::history::History;
 use super::{Ask, Outside, Permit, ProviderGates, Refusal};
 use crate::breaker::{Admission, Breaker, BreakerSettings, Change, Ticket};
 use crate::class::Scope;
-use crate::gate::{CredentialGate, MISSING_MODEL_PAUSE, RateGate, Until};
+use crate::gate::{CredentialGate, Limit, MISSING_MODEL_PAUSE, Pace, RateGate, Until};
 use crate::note::{Gate, Note};
-use crate::outlook::{CallKind, Forecast};
+use crate::outlook::{CallKind, Forecast, Outlook};
 use crate::target::TargetId;
 
 /// The health of one target. Shared by every request that considers it.
@@ -26,13 +26,17 @@ pub struct TargetState {
     pub(super) own: CredentialGate,
     pub(super) provider: Arc<ProviderGates>,
     pub(super) missing: Until,
-    pub(super) in_flight: AtomicU32,
+    pub(super) pace: Pace,
+    pub(super) limit: Limit,
     /// 0 = nothing learned.
     window_tokens: AtomicU32,
     last_resort_in_flight: AtomicBool,
     configured: AtomicBool,
     touched: AtomicU64,
     history: Mutex<History>,
+    streamed: Outlook,
+    plain: Outlook,
+    last_change: Mutex<Option<(Instant, Change)>>,
 }
 
 impl fmt::Debug for TargetState {
@@ -55,12 +59,16 @@ impl TargetState {
             own: CredentialGate::new(epoch),
             provider,
             missing: Until::new(epoch),
-            in_flight: AtomicU32::new(0),
+            pace: Pace::new(epoch),
+            limit: Limit::default(),
             window_tokens: AtomicU32::new(0),
             last_resort_in_flight: AtomicBool::new(false),
             configured: AtomicBool::new(false),
             touched: AtomicU64::new(0),
             history: Mutex::default(),
+            streamed: Outlook::new(CallKind::Streamed, epoch),
+            plain: Outlook::new(CallKind::Plain, epoch),
+            last_change: Mutex::default(),
             id,
             outside,
         }
@@ -79,18 +87,30 @@ impl TargetState {
         if let Some(refusal) = self.closed_gate(now) {
             return Err(refusal);
         }
+        if !self.limit.enter() {
+            return Err(Refusal { gate: Gate::Concurrency, retry_in: None });
+        }
+        // A guess of ours does not turn away who has nowhere else to go; the provider's own word, a gate above, does.
+        if let Err(wait) = self.pace.take(now, ask.only_one_left) {
+            self.limit.leave();
+            return Err(Refusal { gate: Gate::Pace, retry_in: Some(wait) });
+        }
         let (admitted, changes) = self.breaker.try_acquire(now, ask.request, ask.lease, ask.only_one_left);
         self.announce(changes);
         match admitted {
             Ok(ticket) => Ok(self.permit(ticket, ask, now)),
-            Err(retry_in) => Err(Refusal { gate: Gate::Breaker, retry_in: Some(retry_in) }),
+            Err(retry_in) => {
+                self.pace.give_back();
+                self.limit.leave();
+                Err(Refusal { gate: Gate::Breaker, retry_in: Some(retry_in) })
+            }
         }
     }
 
     /// Whether a call would be refused now, without making one. A half-open breaker without a probe admits.
     pub fn refusal(&self) -> Option<Refusal> {
         let now = self.outside.clock.now();
-        self.closed_gate(now).or_else(|| {
+        self.closed_gate(now).or_else(|| self.learned_refusal(now)).or_else(|| {
             let (view, changes) = self.breaker.view(now);
             self.announce(changes);
             view.retry_in.map(|retry_in| Refusal { gate: Gate::Breaker, retry_in: Some(retry_in) })
@@ -108,7 +128,9 @@ impl TargetState {
         if ticket.as_ref().is_none_or(|ticket| ticket.admission() != Admission::LastResort) {
             self.last_resort_ended();
         }
-        Some(self.permit(ticket?, ask, now))
+        let ticket = ticket?;
+        self.limit.enter_anyway();
+        Some(self.permit(ticket, ask, now))
     }
 
     pub(super) fn last_resort_ended(&self) {
@@ -148,6 +170,8 @@ impl TargetState {
     pub(super) fn reset(&self) {
         self.announce(self.breaker.reset(self.outside.clock.now()));
         self.rate.reset();
+        self.pace.reset();
+        self.limit.reset();
         self.repair_gates();
     }
 
@@ -177,7 +201,7 @@ impl TargetState {
     }
 
     pub(super) fn may_be_forgotten(&self) -> bool {
-        !self.configured.load(Ordering::Relaxed) && self.in_flight.load(Ordering::Relaxed) == 0
+        !self.configured.load(Ordering::Relaxed) && self.limit.under_way() == 0
     }
 
     pub(super) fn credential(&self, scope: Scope) -> &CredentialGate {
@@ -203,7 +227,9 @@ impl TargetState {
     }
 
     pub(super) fn announce(&self, changes: Vec<Change>) {
-        for Change { from, to, reason, open_for, causes } in changes {
+        for change in changes {
+            *self.last_change() = Some((self.outside.clock.now(), change.clone()));
+            let Change { from, to, reason, open_for, causes } = change;
             let target = self.id.clone();
             self.outside.observer.note(Note::CircuitChanged { target, from, to, reason, open_for, causes });
         }
@@ -222,6 +248,12 @@ impl TargetState {
         ]
     }
 
+    /// A gate other than the breaker is closed.
+    pub(super) fn is_gated(&self) -> bool {
+        let now = self.outside.clock.now();
+        self.closed_gate(now).or_else(|| self.learned_refusal(now)).is_some()
+    }
+
     fn closed_gate(&self, now: Instant) -> Option<Refusal> {
         let closed = self.gates(now).into_iter().filter(|(_, _, left)| left.is_some());
         // Of a gate's two scopes the longer rest is the honest one.
@@ -233,13 +265,39 @@ impl TargetState {
         Some(Refusal { gate, retry_in })
     }
 
-    /// What is expected of the next call of this kind.
-    pub fn forecast(&self, kind: CallKind) -> Forecast {
-        Forecast::blank(kind)
+    /// What would refuse a call of those gates that are no more than learned.
+    pub(super) fn learned_refusal(&self, now: Instant) -> Option<Refusal> {
+        if self.limit.is_full() {
+            return Some(Refusal { gate: Gate::Concurrency, retry_in: None });
+        }
+        self.pace.left(now).map(|wait| Refusal { gate: Gate::Pace, retry_in: Some(wait) })
     }
 
+    /// What is expected of the next call of this kind, by the default of what is slow.
+    pub fn forecast(&self, kind: CallKind) -> Forecast {
+        self.forecast_against(kind, kind.slo())
+    }
+
+    /// What is expected of the next call of this kind, for those to whom more than `slo` is slow.
+    pub fn forecast_against(&self, kind: CallKind, slo: Duration) -> Forecast {
+        self.outlook(kind).forecast(self.outside.clock.now(), slo)
+    }
+
+    pub(super) fn outlook(&self, kind: CallKind) -> &Outlook {
+        match kind {
+            CallKind::Streamed => &self.streamed,
+            CallKind::Plain => &self.plain,
+        }
+    }
+
+    pub(super) fn last_change(&self) -> MutexGuard<'_, Option<(Instant, Change)>> {
+        self.last_change.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The call has entered the limit; the permit leaves it.
     fn permit(self: &Arc<Self>, ticket: Ticket, ask: &Ask, now: Instant) -> Permit {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Permit::new(Arc::clone(self), ticket, ask, now)
+        self.pace.admitted(now);
+        let place = self.outlook(ask.kind).begin(now, ask.size);
+        Permit::new(Arc::clone(self), ticket, ask, now, place)
     }
 }

@@ -1,13 +1,14 @@
 //! Targets in numbers, for policies and for the status page.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::TargetState;
 use crate::class::Scope;
-use crate::note::Circuit;
+use crate::note::{Circuit, Gate};
+use crate::outlook::{CallKind, Forecast, SizeFactor};
 use crate::ports::CandidateStats;
 use crate::target::Capabilities;
 
@@ -35,8 +36,50 @@ pub struct GateStatus {
     pub gate: &'static str,
     /// `model`, or `credential` when it holds for everything behind the provider's credential.
     pub scope: &'static str,
-    /// Until it opens.
-    pub remaining_ms: u64,
+    /// Until it opens; none when that depends on calls under way.
+    pub remaining_ms: Option<u64>,
+}
+
+/// The last change of a breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangeStatus {
+    /// Before.
+    pub from: &'static str,
+    /// After.
+    pub to: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// How long ago.
+    pub ago_ms: u64,
+    /// The requests that caused it, oldest first, at most three.
+    pub requests: Vec<String>,
+}
+
+/// What is expected of the next call of one kind, as of a small request. Times in ms.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ForecastStatus {
+    /// `streamed`: times to the first content; `plain`: times of whole answers.
+    pub kind: &'static str,
+    /// What candidates are compared by.
+    pub score_ms: f64,
+    /// Half of the calls take no longer.
+    pub p50_ms: f64,
+    /// 95 of 100 calls take no longer.
+    pub p95_ms: f64,
+    /// 99 of 100 calls take no longer.
+    pub p99_ms: f64,
+    /// 99 of 100 pauses inside streams are no longer; none while too few are known.
+    pub gap_p99_ms: Option<f64>,
+    /// How many calls that rests on; of 0 the times are a guess.
+    pub samples: u32,
+    /// Share of failed calls, 0 to 1.
+    pub error_rate: f64,
+    /// Calls that wait now.
+    pub waiting: u32,
+    /// Of those, how many are late.
+    pub late: u32,
+    /// Calls under way are doubled elsewhere.
+    pub suspect: bool,
 }
 
 /// One target on the status page.
@@ -58,8 +101,16 @@ pub struct TargetStatus {
     pub stale_votes: u64,
     /// Times it would have opened, had it not been forced closed.
     pub would_open: u64,
+    /// What last changed its state, and whose requests did it; none while nothing has.
+    pub last_change: Option<ChangeStatus>,
     /// Every closed gate.
     pub gates: Vec<GateStatus>,
+    /// Calls a second that are let through, while a pace is kept.
+    pub pace_per_s: Option<f64>,
+    /// Calls that may be under way, while there is a limit.
+    pub concurrency_limit: Option<u32>,
+    /// What is expected of each kind of call.
+    pub forecasts: [ForecastStatus; 2],
     /// The last calls.
     pub stats: TargetStats,
 }
@@ -73,7 +124,7 @@ impl TargetState {
             first_token_p95_ms: summary.p95_ms,
             success_rate: summary.success_rate,
             samples: summary.samples,
-            in_flight: self.in_flight.load(Ordering::Relaxed),
+            in_flight: self.limit.under_way(),
             learned_context_window: self.learned_context_window(),
         }
     }
@@ -85,19 +136,26 @@ impl TargetState {
         view.circuit
     }
 
-    /// This target as a policy sees it. The expected time of the next call is the moving average until something
-    /// better predicts it.
-    pub fn candidate(&self, weight: f64, capabilities: Option<&Capabilities>) -> CandidateStats {
-        let now = self.outside.clock.now();
+    /// This target as a policy sees it, for a request of this kind and size. The expected time is the score that the
+    /// native policy goes by.
+    pub fn candidate(
+        &self,
+        kind: CallKind,
+        size: SizeFactor,
+        weight: f64,
+        capabilities: Option<&Capabilities>,
+    ) -> CandidateStats {
         let stats = self.stats();
+        let forecast = self.forecast(kind);
+        let predicted_ms = if forecast.samples == 0 { -1.0 } else { 1_000.0 * forecast.score_s * size.get() };
         CandidateStats {
             id: self.id.clone(),
             weight,
             circuit: self.circuit(),
-            gated: self.gates(now).iter().any(|(_, _, left)| left.is_some()),
+            gated: self.is_gated(),
             first_token_ewma_ms: stats.first_token_ewma_ms,
             first_token_p95_ms: stats.first_token_p95_ms,
-            predicted_ms: stats.first_token_ewma_ms,
+            predicted_ms,
             success_rate: stats.success_rate,
             samples: stats.samples,
             in_flight: stats.in_flight,
@@ -106,18 +164,27 @@ impl TargetState {
         }
     }
 
+    fn closed_gates(&self, now: Instant) -> Vec<GateStatus> {
+        let of_gate = |(gate, scope, left): (Gate, Scope, Option<Duration>)| {
+            let scope = match scope {
+                Scope::Model => "model",
+                Scope::Credential => "credential",
+            };
+            Some(GateStatus { gate: gate.label(), scope, remaining_ms: Some(millis(left?)) })
+        };
+        let learned = self.learned_refusal(now).map(|refusal| GateStatus {
+            gate: refusal.gate.label(),
+            scope: "model",
+            remaining_ms: refusal.retry_in.map(millis),
+        });
+        self.gates(now).into_iter().filter_map(of_gate).chain(learned).collect()
+    }
+
     /// Everything about this target.
     pub fn status(&self) -> TargetStatus {
         let now = self.outside.clock.now();
         let (view, changes) = self.breaker.view(now);
         self.announce(changes);
-        let closed = |(gate, scope, left): (crate::note::Gate, Scope, Option<Duration>)| {
-            let scope = match scope {
-                Scope::Model => "model",
-                Scope::Credential => "credential",
-            };
-            Some(GateStatus { gate: gate.label(), scope, remaining_ms: millis(left?) })
-        };
         TargetStatus {
             target: self.id.to_string(),
             circuit: view.circuit.label(),
@@ -127,9 +194,36 @@ impl TargetState {
             forced_reason: view.forced_reason.as_deref().map(str::to_owned),
             stale_votes: view.stale_votes,
             would_open: view.would_open,
-            gates: self.gates(now).into_iter().filter_map(closed).collect(),
+            last_change: self.last_change().as_ref().map(|(at, change)| ChangeStatus {
+                from: change.from.label(),
+                to: change.to.label(),
+                reason: change.reason,
+                ago_ms: millis(now.saturating_duration_since(*at)),
+                requests: change.causes.iter().map(ToString::to_string).collect(),
+            }),
+            gates: self.closed_gates(now),
+            pace_per_s: self.pace.per_s(now),
+            concurrency_limit: self.limit.most(),
+            forecasts: CallKind::ALL.map(|kind| forecast_status(kind, &self.forecast(kind))),
             stats: self.stats(),
         }
+    }
+}
+
+fn forecast_status(kind: CallKind, forecast: &Forecast) -> ForecastStatus {
+    let ms = |seconds: f64| 1_000.0 * seconds;
+    ForecastStatus {
+        kind: kind.label(),
+        score_ms: ms(forecast.score_s),
+        p50_ms: ms(forecast.p50_s),
+        p95_ms: ms(forecast.p95_s),
+        p99_ms: ms(forecast.q99_s),
+        gap_p99_ms: forecast.gap_p99_s.map(ms),
+        samples: forecast.samples,
+        error_rate: forecast.error_rate,
+        waiting: forecast.waiting,
+        late: forecast.late,
+        suspect: forecast.suspect,
     }
 }
 

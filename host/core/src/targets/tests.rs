@@ -1,5 +1,7 @@
 //! Targets through the doors that the cascade uses, under paused time.
 
+mod learned;
+
 use std::sync::Mutex;
 use std::time::SystemTime;
 
@@ -402,7 +404,7 @@ async fn stats_follow_the_calls() {
     assert!((stats.success_rate - 0.75).abs() < 1e-9);
     assert!((stats.first_token_ewma_ms - 160.0).abs() < 1e-9);
     assert!((stats.first_token_p95_ms - 400.0).abs() < 1e-9);
-    let candidate = house.state("p/a").candidate(2.0, None);
+    let candidate = house.state("p/a").candidate(CallKind::Streamed, SizeFactor::ONE, 2.0, None);
     assert_eq!((candidate.samples, candidate.gated, candidate.circuit), (4, false, Circuit::Closed));
 }
 
@@ -458,7 +460,8 @@ async fn status_shows_every_reason() {
     assert_eq!((text(0, "opens"), text(0, "generation")), ("1".into(), "2".into()));
     let rest = status[0]["retry_in_ms"].as_u64().unwrap();
     assert!((4_000..=5_000).contains(&rest), "{rest}");
-    assert_eq!(text(1, "gates"), r#"[{"gate":"rate_limited","scope":"credential","remaining_ms":9000}]"#);
+    let gates = r#"[{"gate":"rate_limited","scope":"credential","remaining_ms":9000},{"gate":"paced","scope":"model","remaining_ms":2000}]"#;
+    assert_eq!(text(1, "gates"), gates);
     assert_eq!(text(2, "circuit"), r#""forced_closed""#);
     assert_eq!(text(2, "forced_reason"), r#""drill""#);
     house.targets.release(&TargetId::parse("q/c").unwrap());
