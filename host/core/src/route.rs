@@ -1,11 +1,15 @@
 //! Order of candidates: the operator's wish, what a policy makes of it, and what the request needs.
 //!
-//! Pure functions. Nothing here looks at health: that is asked when a candidate's turn comes, never from a snapshot.
+//! Pure functions; chance is an argument. Nothing here looks at health: that is asked when a candidate's turn comes, never
+//! from a snapshot. Forecasts are looked at, for an order is one.
 
+mod predictive;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
+
+pub use predictive::{Standing, predictive};
 
 use crate::ports::RoutePlan;
 use crate::reply::ClientError;
