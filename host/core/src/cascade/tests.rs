@@ -291,8 +291,13 @@ async fn after_three_failures_a_dead_target_is_left_alone() {
                 asked_before_open.get_or_insert(asked);
             }
         }
-        assert_eq!(asked_before_open, Some(3), "{script:?}: opens at the third failure");
         let asked = world.calls().iter().filter(|name| *name == "a").count();
+        if matches!(script, Script::Hang) {
+            // A minute without an answer, and nothing better known of the target: the other is asked first at once.
+            assert!((1..=3).contains(&asked), "{script:?}: {asked} calls");
+            continue;
+        }
+        assert_eq!(asked_before_open, Some(3), "{script:?}: opens at the third failure");
         // Open for at least four seconds at a time; each half-open phase admits one probe.
         let probes_at_most = began.elapsed().as_secs() as usize / 4 + 1;
         assert!(asked <= 3 + probes_at_most, "{script:?}: {asked} calls in {:?}", began.elapsed());
