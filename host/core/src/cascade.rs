@@ -65,6 +65,8 @@ pub async fn answer(engine: &Arc<Engine>, request: Arc<Request>, alias: Arc<Alia
         content_by: case.content_by(ledger.started(), &candidates.tried),
         turns: vec![Turn::default(); candidates.tried.len()],
         round: 1,
+        calls_before: 0,
+        waited: Duration::ZERO,
         budget: engine.budget.request(candidates.tried.len()),
         purse: (candidates.tried.len() > 1).then(|| engine.budget.purse(&case.alias.name)).flatten(),
         candidates: candidates.tried.into(),
@@ -90,8 +92,12 @@ struct Walk {
     candidates: Arc<[Candidate]>,
     /// One for each candidate.
     turns: Vec<Turn>,
-    /// From 1.
+    /// From 1; a round in which everybody was refused is not counted.
     round: u32,
+    /// Calls before this round.
+    calls_before: u32,
+    /// Spent between rounds.
+    waited: Duration,
     /// When the client must have content.
     content_by: Instant,
     budget: RequestBudget,
@@ -130,10 +136,10 @@ impl Walk {
                 break;
             }
             self.turns.get_mut(index)?.asked = true;
-            let last = self.next().is_none();
-            let candidate = self.candidates.get(index)?.clone();
-            let admitted =
-                if self.is_too_slow(&candidate, last) { None } else { self.admit(&candidate, last) };
+            let last = !self.is_anybody_left();
+            let candidates = Arc::clone(&self.candidates);
+            let candidate = candidates.get(index)?;
+            let admitted = if self.is_too_slow(candidate, last) { None } else { self.admit(candidate, last) };
             match admitted {
                 None => self.budget.passed_over(),
                 Some(permit) => {
@@ -161,13 +167,14 @@ impl Walk {
 
     /// Calls one candidate, and once more where the class allows it.
     async fn call(&mut self, index: usize, mut permit: Permit, last: bool) -> Option<Won> {
-        let candidate = self.candidates.get(index)?.clone();
+        let candidates = Arc::clone(&self.candidates);
+        let candidate = candidates.get(index)?;
         let called = self.turns.get(index)?.called;
         let kind = if called { AttemptKind::Again } else { AttemptKind::First };
         let mut leave = self.budget.attempt(kind).ok()?;
         let mut first = true;
         loop {
-            let (flight, attempt) = self.take_off(index, &candidate, permit, leave, last);
+            let (flight, attempt) = self.take_off(index, candidate, permit, leave, last);
             let miss = match self.race(flight, attempt).await {
                 Ok(won) => return Some(won),
                 Err(miss) => miss,
@@ -179,7 +186,7 @@ impl Walk {
             // Asked before the pause: nobody waits for a retry that will not be made.
             leave = self.budget.attempt(AttemptKind::Retry).ok()?;
             sleep(pause).await;
-            permit = self.admit(&candidate, true)?;
+            permit = self.admit(candidate, true)?;
         }
     }
 

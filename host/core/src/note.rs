@@ -231,7 +231,7 @@ pub enum Note {
     RoundStarted {
         /// Which request.
         id: RequestId,
-        /// 2 for the first repetition.
+        /// 2 behind a first round of calls; the same again where everybody was refused.
         round: u32,
         /// How long until it begins.
         pause: Duration,

@@ -206,9 +206,7 @@ impl Outlook {
         let normalised = |time: Duration| time.as_secs_f64() / place.size.get();
         let sample = match evidence {
             Evidence::Took(time) => Some(normalised(time)),
-            Evidence::Outlasted(age) => {
-                Some(normalised(age)).filter(|age| *age > known.trend.quantile_s(0.0))
-            }
+            Evidence::Outlasted(age) => Some(normalised(age)).filter(|age| *age > known.trend.median_s()),
             Evidence::Silent => None,
         };
         if let Some(seconds) = sample {
@@ -243,7 +241,7 @@ impl Outlook {
         let now_ms = self.ms(now);
         let slo = slo.as_secs_f64();
         let known = self.lock();
-        let waits = known.waiting.late(now_ms, known.trend.quantile_s(Z_95));
+        let waits = known.waiting.late(now_ms, known.trend.p95_s());
         let error_rate = known.errors.share(now);
         let mut score_s = known.trend.p90_ahead_s();
         if waits.at_least(LATE) {
@@ -268,10 +266,10 @@ impl Outlook {
     }
 
     fn ms(&self, moment: Instant) -> u32 {
-        /// Ages are told apart up to half of what fits: 24 days.
-        const WRAP: u128 = 1 << 32;
-        let ms = moment.saturating_duration_since(self.epoch).as_millis() % WRAP;
-        u32::try_from(ms).unwrap_or(0)
+        let since = moment.saturating_duration_since(self.epoch);
+        let ms = since.as_secs().wrapping_mul(1_000).wrapping_add(u64::from(since.subsec_millis()));
+        // Ages are told apart up to half of what fits: 24 days.
+        u32::try_from(ms & u64::from(u32::MAX)).unwrap_or(0)
     }
 
     /// Each step leaves valid estimates, so a lock poisoned by a foreign panic is still good.

@@ -41,7 +41,7 @@ pub(super) fn line(note: &Note) {
             debug!(request = %id, %target, class, after_ms = ms(*after), "twin ended");
         }
         Note::RoundStarted { id, round, pause } => {
-            info!(request = %id, round, pause_ms = ms(*pause), "nobody could serve, asking again");
+            debug!(request = %id, round, pause_ms = ms(*pause), "nobody could serve, asking again");
         }
         Note::Committed { id, target, after } => {
             debug!(request = %id, %target, after_ms = ms(*after), "answer chosen");

@@ -1,5 +1,7 @@
 //! One call of the walk, from the permit to what is said about it when it ends.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
@@ -84,7 +86,8 @@ impl Walk {
 
     /// Books how a call ended: what was won, or why not.
     pub(super) fn land(&mut self, flight: Flight, ended: Ended) -> Result<Won, Failure> {
-        let Some(candidate) = self.candidates.get(flight.index).cloned() else {
+        let candidates = Arc::clone(&self.candidates);
+        let Some(candidate) = candidates.get(flight.index) else {
             return Err(Failure::new(Class::ServerError, "no such candidate"));
         };
         let Flight { index, mut permit, _leave, number, began, translated } = flight;

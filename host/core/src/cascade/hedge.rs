@@ -251,8 +251,12 @@ impl Walk {
 impl Case {
     /// Whether a call of this request may have another one beside it.
     fn may_double(&self) -> bool {
-        let facts = &self.request.facts;
-        self.alias.hedge && !facts.side_effects && facts.input_tokens_estimate <= LARGEST_PROMPT_TOKENS
+        self.alias.hedge && !self.request.facts.side_effects && self.is_cheap_enough_to_repeat()
+    }
+
+    /// Whether its prompt may be paid for twice.
+    pub(super) fn is_cheap_enough_to_repeat(&self) -> bool {
+        self.request.facts.input_tokens_estimate <= LARGEST_PROMPT_TOKENS
     }
 
     /// How long a call to this candidate has to wait to be late; none while too little is known. What counts as slow is a

@@ -9,16 +9,16 @@ use crate::note::{Gate, Note};
 use crate::route::{self, Onward};
 use crate::settings::Probe;
 
-/// Most rounds over the candidates.
+/// Most rounds in which somebody was called. Those in which everybody was refused are waits, and bounded by time alone.
 const ROUNDS: u32 = 2;
 /// With less time left another round would only end later.
 const WORTH_IT: Duration = Duration::from_secs(1);
 /// What failed everywhere may be over a moment later. Spread, so that requests that failed together do not come back
 /// together.
 const PAUSE_S: (f64, f64) = (0.2, 0.5);
-/// A client that is told to come back later does so by itself; longer waits are left to it.
+/// A client that is told to come back later does so by itself; longer waits, all together, are left to it.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Nor is more than this part of the rest spent on waiting.
+/// Nor is more than this part of a request's time spent on waiting.
 const LARGEST_SHARE: u32 = 4;
 
 /// Where a candidate stands.
@@ -36,11 +36,18 @@ impl Walk {
     /// The next to be asked: the first in order, but those that need a probe only when nobody else is left, for then the
     /// request itself has to be it.
     pub(super) fn next(&self) -> Option<usize> {
-        let open =
-            || (0..self.candidates.len()).filter(|index| self.is_open(*index) && self.may_follow(*index));
         let twins = self.case.alias.probe == Probe::Twin && !self.case.request.facts.side_effects;
         let probes = |index: &usize| twins && self.candidates.get(*index).is_some_and(Candidate::wants_probe);
-        open().find(|index| !probes(index)).or_else(|| open().next())
+        self.waiting().find(|index| !probes(index)).or_else(|| self.waiting().next())
+    }
+
+    /// Whether somebody has not had a turn yet.
+    pub(super) fn is_anybody_left(&self) -> bool {
+        self.waiting().next().is_some()
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = usize> {
+        (0..self.candidates.len()).filter(|index| self.is_open(*index) && self.may_follow(*index))
     }
 
     /// It had no turn in this round, and may have one.
@@ -68,14 +75,17 @@ impl Walk {
 
     /// Everybody had a turn: waits for the moment to ask again, or says that there is none.
     pub(super) async fn another_round(&mut self) -> bool {
-        if self.round >= ROUNDS || self.spare.is_some() {
+        let called = self.ledger.attempts() > self.calls_before;
+        if (called && self.round >= ROUNDS) || self.spare.is_some() {
             return false;
         }
         let left = self.content_by.saturating_duration_since(self.case.engine.clock.now());
+        let all = self.content_by.saturating_duration_since(self.ledger.started());
         let Some(opens_in) = self.opens_in() else { return false };
         let (low, high) = PAUSE_S;
         let pause = opens_in.max(Duration::from_secs_f64(self.case.engine.random.between(low, high)));
-        if pause > LONGEST_WAIT.min(left / LARGEST_SHARE) || left.saturating_sub(pause) < WORTH_IT {
+        let waited = self.waited + pause;
+        if waited > LONGEST_WAIT.min(all / LARGEST_SHARE) || left.saturating_sub(pause) < WORTH_IT {
             return false;
         }
         let open = |turn: &&mut Turn| !turn.out;
@@ -84,7 +94,9 @@ impl Walk {
         if !self.budget.new_round(untried) {
             return false;
         }
-        self.round += 1;
+        self.round += u32::from(called);
+        self.waited = waited;
+        self.calls_before = self.ledger.attempts();
         self.case.engine.observer.note(Note::RoundStarted {
             id: self.case.request.id,
             round: self.round,

@@ -33,7 +33,7 @@ impl Walk {
 
     fn twin_if_needed(&self, candidate: &Candidate, better: bool) {
         let probes = candidate.is_off() && self.case.alias.probe == Probe::Twin;
-        let samples = better && !candidate.is_off();
+        let samples = better && !candidate.is_off() && self.case.is_cheap_enough_to_repeat();
         if !probes && !samples {
             return;
         }

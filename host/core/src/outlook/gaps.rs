@@ -43,11 +43,6 @@ impl Gaps {
         }
     }
 
-    /// Whether there was any pause.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.total == 0
-    }
-
     /// 99 of 100 pauses are not longer; none while too few are known.
     pub(super) fn p99_s(&self) -> Option<f64> {
         if self.total < ENOUGH {

@@ -1,5 +1,7 @@
 //! The outlook as targets use it, under paused time.
 
+mod shapes;
+
 use super::*;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;

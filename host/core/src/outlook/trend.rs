@@ -32,8 +32,9 @@ const NOISE: f64 = 0.15;
 const LARGEST_GAP: f64 = 1.5;
 /// How far a gap grows in the ten seconds of the forecast: the averages lie 55 s apart.
 const AHEAD: f64 = 10.0 / (SLOW_S - FAST_S);
-/// Standard deviations up to the 90th percentile.
+/// Standard deviations up to the 90th and 95th percentile.
 const Z_90: f64 = 1.28;
+const Z_95: f64 = 1.64;
 
 /// Averages of one kind of call.
 #[derive(Debug)]
@@ -43,7 +44,14 @@ pub(super) struct Trend {
     variance: f64,
     samples: u32,
     last: Option<Instant>,
-    /// Kept, because it is asked for more often than it changes.
+    derived: Derived,
+}
+
+/// Kept, because it is asked for more often than it changes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Derived {
+    median_s: f64,
+    p95_s: f64,
     p90_ahead_s: f64,
 }
 
@@ -57,8 +65,9 @@ impl Trend {
             CallKind::Plain => 8.0,
         };
         let (fast, slow) = (median.ln(), median.ln());
-        let mut trend = Self { fast, slow, variance: VARIANCE, samples: 0, last: None, p90_ahead_s: 0.0 };
-        trend.p90_ahead_s = trend.look_ahead();
+        let derived = Derived::default();
+        let mut trend = Self { fast, slow, variance: VARIANCE, samples: 0, last: None, derived };
+        trend.derived = trend.derive();
         trend
     }
 
@@ -80,12 +89,22 @@ impl Trend {
         let spread = (fast / 2.0).min(SPREAD_WEIGHT);
         self.variance = (1.0 - spread) * (self.variance + spread * (off * off).min(SPREAD_CAP));
         self.last = self.last.max(Some(now));
-        self.p90_ahead_s = self.look_ahead();
+        self.derived = self.derive();
     }
 
     /// The 90th percentile ten seconds from now.
     pub(super) fn p90_ahead_s(&self) -> f64 {
-        self.p90_ahead_s
+        self.derived.p90_ahead_s
+    }
+
+    /// The present median.
+    pub(super) fn median_s(&self) -> f64 {
+        self.derived.median_s
+    }
+
+    /// The present 95th percentile.
+    pub(super) fn p95_s(&self) -> f64 {
+        self.derived.p95_s
     }
 
     /// The present time at `z` standard deviations.
@@ -98,9 +117,10 @@ impl Trend {
         self.last
     }
 
-    fn look_ahead(&self) -> f64 {
+    fn derive(&self) -> Derived {
         let gap = (self.fast - self.slow - NOISE).clamp(0.0, LARGEST_GAP);
-        (self.fast + gap * AHEAD + Z_90 * self.variance.sqrt().clamp(SPREAD.0, SPREAD.1)).exp()
+        let ahead = self.fast + gap * AHEAD + Z_90 * self.variance.sqrt().clamp(SPREAD.0, SPREAD.1);
+        Derived { median_s: self.fast.exp(), p95_s: self.quantile_s(Z_95), p90_ahead_s: ahead.exp() }
     }
 }
 

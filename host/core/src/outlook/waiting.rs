@@ -90,17 +90,19 @@ impl Waiting {
     pub(super) fn late(&self, now_ms: u32, limit_s: f64) -> Late {
         #[expect(clippy::cast_possible_truncation, reason = "a limit in ms needs no more digits")]
         let limit = (limit_s * 1_000.0) as f32;
-        let (mut late, mut oldest) = (0_u32, 0.0_f32);
+        let (mut late, mut oldest) = (0_u32, 0_i32);
         for (since, weight) in self.since_ms.iter().zip(&self.weight) {
             // Signed, because threads read the clock before they take the lock.
             #[expect(clippy::cast_precision_loss, reason = "seven digits of an age are plenty")]
             let age = now_ms.wrapping_sub(*since).cast_signed() as f32 * weight;
             late += u32::from(age > limit);
-            oldest = if age > oldest { age } else { oldest };
+            // Floats that are not negative are ordered as their bits; whole numbers are compared many at a time.
+            oldest = oldest.max(age.to_bits().cast_signed());
         }
+        let oldest_s = f64::from(f32::from_bits(oldest.cast_unsigned())) / 1_000.0;
         let listed = self.listed();
         let waiting = listed.saturating_add(self.unlisted);
-        Late { waiting, late, listed, oldest_s: f64::from(oldest) / 1_000.0 }
+        Late { waiting, late, listed, oldest_s }
     }
 
     fn listed(&self) -> u32 {

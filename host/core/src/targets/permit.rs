@@ -35,7 +35,8 @@ pub struct Permit {
     kind: CallKind,
     /// Taken when the call no longer waits.
     place: Option<Place>,
-    gaps: Gaps,
+    /// Made with the first pause: most calls have none, and a permit is moved often.
+    gaps: Option<Box<Gaps>>,
     teaches: bool,
 }
 
@@ -58,7 +59,7 @@ impl Permit {
             holds_last_resort,
             kind,
             place: Some(place),
-            gaps: Gaps::default(),
+            gaps: None,
             teaches: true,
         }
     }
@@ -85,7 +86,7 @@ impl Permit {
 
     /// A stream was silent for this long between two pieces of content.
     pub fn paused(&mut self, gap: Duration) {
-        self.gaps.push(gap);
+        self.gaps.get_or_insert_default().push(gap);
     }
 
     /// Content, reasoning or a tool call came `after` the call's start: the start is good, a probe's lease ends. For
@@ -236,8 +237,8 @@ impl Drop for Permit {
             let age = now.saturating_duration_since(self.admitted);
             self.state.outlook(self.kind).end(place, now, Evidence::Outlasted(age), None);
         }
-        if self.teaches && !self.gaps.is_empty() {
-            self.state.outlook(self.kind).paused(&self.gaps);
+        if let Some(gaps) = self.gaps.take().filter(|_| self.teaches) {
+            self.state.outlook(self.kind).paused(&gaps);
         }
         if let Some(ticket) = self.ticket.take() {
             if ticket.started() && self.teaches {

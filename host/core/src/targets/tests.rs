@@ -1,5 +1,6 @@
 //! Targets through the doors that the cascade uses, under paused time.
 
+mod cost;
 mod learned;
 
 use std::sync::Mutex;

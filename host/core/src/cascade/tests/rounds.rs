@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
 
 use super::{Saw, ask, hello, see, whole_stream};
-use crate::note::Note;
+use crate::note::{Gate, Note};
 use crate::request::Protocol;
 use crate::testing::{self, Script, Step, World, alias, error, error_with, request};
 
@@ -106,4 +107,28 @@ async fn no_request_makes_more_attempts_than_its_share() {
             assert!((1..=count.max(4)).contains(&made), "{count} candidates, {script:?}: {made}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_turned_away_by_a_pace_is_served_when_it_allows() {
+    let world = &World::new(&["a", "b"]);
+    let limited = error_with(429, "", vec![("retry-after", "1")]);
+    let ok = || testing::answer("hello from a");
+    world.script("a", (0..100).map(|_| ok()).chain([limited, ok()]));
+    // Five a second are accepted, then one is too many.
+    for _ in 0..101 {
+        ask(world, &["a"], Protocol::Chat, false).await;
+        sleep(Duration::from_millis(200)).await;
+    }
+    sleep(Duration::from_secs(2)).await;
+    world.forget();
+    world.script("b", [Script::Reply(200, vec![], "{".into())]);
+    let began = Instant::now();
+    let one = async |_| (ask(world, &["a", "b"], Protocol::Chat, false).await, began.elapsed());
+    let saw = join_all((0..10).map(one)).await;
+    assert!(saw.iter().all(|(saw, _)| *saw == hello("a")), "{saw:?}");
+    let last = saw.iter().map(|(_, at)| *at).max().unwrap();
+    assert!((Duration::from_millis(1_500)..Duration::from_secs(4)).contains(&last), "{saw:?}");
+    let is_paced = |note: &Note| matches!(note, Note::Skipped { gate: Gate::Pace, .. });
+    assert!(world.notes.all().iter().any(is_paced));
 }
