@@ -178,6 +178,11 @@ impl AliasTarget {
         self.domains().any(|domain| other.domains().any(|theirs| theirs == domain))
     }
 
+    /// Whether both are deployments of one pool.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.pool.is_some() && self.pool == other.pool
+    }
+
     fn domains(&self) -> impl Iterator<Item = &Arc<str>> {
         let default = self.domains.is_empty().then_some(&self.id.provider);
         self.domains.iter().chain(default)

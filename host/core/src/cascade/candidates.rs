@@ -71,10 +71,13 @@ pub(super) async fn in_order(
     let mut order = route::order(&alias.targets, &plan);
     // A policy's choice is as good as the operator's own order: its first is nobody's fallback.
     let first = order.first().copied();
+    let lead = first.and_then(|first| alias.targets.get(first));
     let mut known: Vec<Option<Candidate>> = Vec::with_capacity(alias.targets.len());
     let mut broken = Vec::new();
     for (index, wish) in alias.targets.iter().enumerate() {
-        let candidate = candidate(engine, plugins, request, alias, (index, wish), first == Some(index)).await;
+        // Equal deployments stand in for each other.
+        let primary = first == Some(index) || lead.is_some_and(|lead| lead.equals(wish));
+        let candidate = candidate(engine, plugins, request, alias, (index, wish), primary).await;
         known.push(candidate.map_err(|failure| broken.push((wish.id.clone(), failure))).ok());
     }
     order.retain(|index| known.get(*index).is_some_and(Option::is_some));

@@ -22,12 +22,16 @@ impl Walk {
         if self.candidates.len() < 2 || self.case.request.facts.side_effects {
             return;
         }
-        let Some(rank) = self.candidates.get(served).map(|candidate| candidate.rank) else { return };
+        let Some(serves) = self.candidates.get(served) else { return };
+        let wish = |candidate: &Candidate| self.case.alias.targets.get(candidate.wish);
         for (index, candidate) in self.candidates.iter().enumerate() {
             let called = self.turns.get(index).is_none_or(|turn| turn.called);
-            if index != served && !called {
-                self.twin_if_needed(candidate, candidate.rank < rank);
+            if called || !self.may_follow(index) {
+                continue;
             }
+            // Equals get their share of the traffic; nobody passes them over.
+            let equals = wish(serves).zip(wish(candidate)).is_some_and(|(serves, wish)| serves.equals(wish));
+            self.twin_if_needed(candidate, candidate.rank < serves.rank && !equals);
         }
     }
 

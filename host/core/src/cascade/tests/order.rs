@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{see, whole_stream};
+use futures_util::future::join_all;
+
+use super::{know, see, whole_stream};
 use crate::ports::{
     Call, CandidateStats, ConfigProblem, PluginFault, PluginRef, PluginSet, Policy, RoutePlan, RouteQuestion,
 };
 use crate::reply::{Degraded, Reply};
 use crate::request::Protocol;
-use crate::settings::{CapabilityOverrides, PolicyChoice};
+use crate::settings::{Alias, CapabilityOverrides, PolicyChoice};
 use crate::testing::{Script, World, alias, error, request};
 
 #[tokio::test(start_paused = true)]
@@ -80,4 +83,42 @@ async fn the_operators_word_on_a_model_counts_for_streams_too() {
         see(world.answer(&request(Protocol::Chat, stream), &alias).await).await;
         assert_eq!(world.calls().last().map(String::as_str), Some(provider), "stream: {stream}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equals_share_the_load_and_are_nobodys_fallback() {
+    let world = World::new(&["a", "b", "c"]);
+    let mut pooled = alias(&["a", "b", "c"]);
+    for target in pooled.targets.iter_mut().take(2) {
+        target.pool = Some(0);
+    }
+    for name in ["a", "b"] {
+        world.script(name, [Script::After(Duration::from_secs(1), Box::new(crate::testing::answer("x")))]);
+    }
+    let one = async |_| world.answer(&request(Protocol::Chat, false), &pooled).await;
+    for reply in join_all((0..60).map(one)).await {
+        let Reply::Plain { trail, .. } = reply else { panic!("an answer") };
+        assert_eq!(trail.degraded, Degraded::None);
+    }
+    let calls = world.calls();
+    let of = |name: &str| calls.iter().filter(|call| *call == name).count();
+    assert_eq!((of("c"), calls.len()), (0, 60), "no twins among equals");
+    assert!(of("a") > 20 && of("b") > 20, "{} and {}", of("a"), of("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_is_kept_while_it_is_good() {
+    let world = World::new(&["a", "b"]);
+    know(&world, "a", Duration::from_millis(2_000)).await;
+    know(&world, "b", Duration::from_millis(100)).await;
+    let first = async |alias: &Alias| {
+        world.forget();
+        see(world.answer(&request(Protocol::Chat, true), alias).await).await;
+        world.calls().first().cloned().unwrap()
+    };
+    let mut alias = alias(&["a", "b"]);
+    alias.slo.first_token = Duration::from_secs(4);
+    assert_eq!(first(&alias).await, "a", "twenty times slower, and good enough");
+    alias.slo.first_token = Duration::from_secs(1);
+    assert_eq!(first(&alias).await, "b");
 }
