@@ -6,6 +6,7 @@ mod hedges;
 mod limits;
 mod order;
 mod rounds;
+mod storm;
 mod streams;
 mod twins;
 
