@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use seawall::cli::{Cli, CliError};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
 

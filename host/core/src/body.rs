@@ -11,7 +11,7 @@ pub(crate) mod patch;
 #[cfg(test)]
 mod tests;
 
-use std::hash::Hasher;
+use std::hash::BuildHasher as _;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -118,9 +118,7 @@ impl RequestBody {
 
     /// Tells request bodies apart (strikes count distinct ones); not cryptographic.
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = std::hash::DefaultHasher::new();
-        hasher.write(&self.bytes);
-        hasher.finish()
+        foldhash::quality::FixedState::default().hash_one(&self.bytes[..])
     }
 
     /// The upstream body.

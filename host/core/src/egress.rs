@@ -69,6 +69,37 @@ pub fn check_headers<'a>(
     Ok(checked)
 }
 
+/// What a reply's header says about connections, caches and browsers, never about an answer or a failure.
+pub fn is_about_the_way(lower_name: &str) -> bool {
+    const WAY: [&str; 24] = [
+        "set-cookie",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "content-length",
+        "trailer",
+        "upgrade",
+        "via",
+        "server",
+        "vary",
+        "alt-svc",
+        "age",
+        "etag",
+        "expires",
+        "pragma",
+        "cache-control",
+        "accept-ranges",
+        "strict-transport-security",
+        "x-content-type-options",
+        "x-frame-options",
+        "x-xss-protection",
+        "referrer-policy",
+        "nel",
+        "report-to",
+    ];
+    lower_name.starts_with("access-control-") || lower_name.starts_with("cf-") || WAY.contains(&lower_name)
+}
+
 /// Credentials, routing and hop-by-hop headers are the host's.
 pub fn is_reserved(lower_name: &str) -> bool {
     const RESERVED: [&str; 18] = [

@@ -28,7 +28,11 @@ pub use self::reader::{Peek, Reader};
 pub use self::request::read_request;
 pub use self::writer::{Writer, WriterContext};
 
+use std::ops::Range;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use memchr::memmem::Finder;
 
 use crate::body::{RequestBody, patch};
 use crate::event::{FinishReason, Usage};
@@ -93,8 +97,27 @@ pub fn rename_model(answer: &[u8], model: &str) -> Result<Bytes, String> {
 
 /// A translated chat answer with its time of making: adapters have no clock.
 pub fn stamp_created(answer: &[u8], created_s: u64) -> Result<Bytes, String> {
+    if let Some(old) = early_created(answer) {
+        let (before, after) = (answer.get(..old.start), answer.get(old.end..));
+        let time = created_s.to_string();
+        let parts = [before.unwrap_or_default(), time.as_bytes(), after.unwrap_or_default()];
+        return Ok(Bytes::from(parts.concat()));
+    }
     let text = std::str::from_utf8(answer).map_err(|error| error.to_string())?;
     patch::set(text, "created", &created_s.to_string()).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// Where the number of a top-level `created` stands, if that is easy to see, as in what adapters write: in JSON the
+/// quoted name with its colon cannot be part of a string, and before anything nested it belongs to the answer itself.
+fn early_created(answer: &[u8]) -> Option<Range<usize>> {
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"created\":"));
+    let start = NAME.find(answer)? + NAME.needle().len();
+    let is_only = NAME.find(answer.get(start..)?).is_none();
+    let before = answer.get(1..start).filter(|_| answer.first() == Some(&b'{'))?;
+    let digits = answer.get(start..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let ends = matches!(answer.get(start + digits), Some(b',' | b'}'));
+    (is_only && digits > 0 && ends && memchr::memchr2(b'{', b'[', before).is_none())
+        .then_some(start..start + digits)
 }
 
 /// An embeddings answer in the encoding that the client asked for: some providers only give lists of numbers.

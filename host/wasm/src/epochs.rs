@@ -1,5 +1,9 @@
 //! The engine's clock: while a guest runs, its epochs come every millisecond.
 //!
+//! Most calls take microseconds. Between them the thread only looks every few milliseconds whether one outlasts the look,
+//! since each turn takes a worker's processor away for a moment: a call that began meanwhile sees its first epoch that
+//! much later, and none earlier.
+//!
 //! An OS thread counts them (a task of the async runtime would starve exactly when a guest spins). It rests while
 //! nothing runs, without a timer, until the next call wakes it.
 
@@ -11,8 +15,10 @@ use std::time::Duration;
 use wasmtime::{Engine, EngineWeak};
 
 const TICK: Duration = Duration::from_millis(1);
-/// Ticks without any guest before the rest. Steady traffic thus pays for waking a thread next to never.
-const IDLE_TICKS: u32 = 100;
+/// Between two looks while no guest was seen running.
+const PATROL: Duration = Duration::from_millis(4);
+/// Looks without any guest before the rest. Steady traffic thus pays for waking a thread next to never.
+const IDLE_LOOKS: u32 = 25;
 
 /// Ends its thread when dropped.
 #[derive(Debug, Default)]
@@ -72,9 +78,9 @@ impl Epochs {
         while let Some((epochs, engine)) = shared.upgrade().zip(engine.upgrade()) {
             engine.increment_epoch();
             idle = if epochs.is_idle() { idle + 1 } else { 0 };
-            if idle < IDLE_TICKS {
+            if idle < IDLE_LOOKS {
                 drop((epochs, engine));
-                std::thread::sleep(TICK);
+                std::thread::sleep(if idle == 0 { TICK } else { PATROL });
                 continue;
             }
             idle = 0;

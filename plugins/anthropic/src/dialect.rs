@@ -75,7 +75,7 @@ fn stream(answer: &AnswerShape) -> Reply {
         let Json::Object(members) = members else { return };
         let mut data = Json::object().with("type", kind);
         for (name, value) in members {
-            data.push(&name, value);
+            data.push(name, value);
         }
         body.push_str(&format!("event: {kind}\ndata: {data}\n\n"));
     };

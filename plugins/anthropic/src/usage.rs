@@ -10,7 +10,7 @@ pub(crate) fn merge(known: &mut Json, update: &Json) {
     }
     for (name, value) in update.members().unwrap_or_default() {
         if *value != Json::Null {
-            known.set(name, value);
+            known.set(name.clone(), value);
         }
     }
 }

@@ -38,6 +38,11 @@ pub use serde_json;
 #[doc(hidden)]
 pub use wit_bindgen;
 
+/// Instances run on one thread, one call at a time.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 /// What an adapter's source file usually imports.
 pub mod prelude {
     pub use crate::adapter::{

@@ -4,7 +4,7 @@ use seawall_plugin::adapter::{Answer, Event, Finish, FinishReason, StreamEvent, 
 use seawall_plugin::chat::finish_word;
 use seawall_plugin::error::ProviderError;
 
-use crate::json::Json;
+use crate::json::{Json, Name};
 use crate::opaque;
 
 /// Folds the events of a whole answer into a chat completion.
@@ -28,8 +28,8 @@ pub fn fold(events: Vec<StreamEvent>) -> Result<Answer, ProviderError> {
     if completion.choices.iter().all(|choice| choice.finish.is_none()) {
         return Err(ProviderError::malformed("the answer does not say why it ended"));
     }
-    let body = completion.to_json().to_bytes();
-    Ok(Answer { body, usage: completion.usage })
+    let usage = completion.usage.clone();
+    Ok(Answer { body: completion.into_json().to_bytes(), usage })
 }
 
 #[derive(Default)]
@@ -49,8 +49,8 @@ struct Choice {
     reasoning_state: String,
     calls: Vec<Call>,
     /// Members of the choice, and of the message, that have no event of their own.
-    extra: Vec<(String, Json)>,
-    message_extra: Vec<(String, Json)>,
+    extra: Vec<(Name, Json)>,
+    message_extra: Vec<(Name, Json)>,
     finish: Option<Finish>,
 }
 
@@ -73,14 +73,14 @@ impl Completion {
         self.choices.push(choice);
     }
 
-    fn to_json(&self) -> Json {
+    fn into_json(self) -> Json {
         Json::object()
-            .with("id", self.id.as_deref().unwrap_or_default())
+            .with("id", self.id.unwrap_or_default())
             .with("object", "chat.completion")
             // A component has no clock.
             .with("created", 0_u64)
-            .with("model", self.model.as_deref().unwrap_or_default())
-            .with("choices", self.choices.iter().map(Choice::to_json).collect::<Json>())
+            .with("model", self.model.unwrap_or_default())
+            .with("choices", self.choices.into_iter().map(Choice::into_json).collect::<Json>())
             .with_some("usage", self.usage.as_ref().map(usage))
     }
 }
@@ -88,6 +88,8 @@ impl Completion {
 impl Choice {
     fn add(&mut self, event: Event) {
         match event {
+            // A whole answer's text mostly comes in one piece, which need not be copied.
+            Event::Text(text) if self.text.is_empty() => self.text = text,
             Event::Text(text) => self.text.push_str(&text),
             Event::Reasoning(reasoning) => {
                 self.reasoning.push_str(&reasoning.text);
@@ -119,11 +121,12 @@ impl Choice {
         }
     }
 
-    fn to_json(&self) -> Json {
+    fn into_json(self) -> Json {
         let finish = self.finish.as_ref();
         let silent = self.text.is_empty() && !self.calls.is_empty();
-        let content = if silent { Json::Null } else { Json::from(self.text.as_str()) };
-        let calls = (!self.calls.is_empty()).then(|| self.calls.iter().map(Call::to_json).collect::<Json>());
+        let content = if silent { Json::Null } else { Json::from(self.text) };
+        let calls =
+            (!self.calls.is_empty()).then(|| self.calls.into_iter().map(Call::into_json).collect::<Json>());
         let mut message = Json::object()
             .with("role", "assistant")
             .with("content", content)
@@ -131,7 +134,7 @@ impl Choice {
             .with_some("reasoning_content", non_empty(&self.reasoning))
             .with_some("reasoning_opaque", non_empty(&self.reasoning_state))
             .with_some("tool_calls", calls);
-        for (name, value) in &self.message_extra {
+        for (name, value) in self.message_extra {
             message.set(name, value);
         }
         let mut choice = Json::object()
@@ -141,7 +144,7 @@ impl Choice {
             .with("finish_reason", finish_word(finish.map_or(FinishReason::Other, |finish| finish.reason)))
             .with_some("native_finish_reason", finish.and_then(|finish| finish.native.as_deref()))
             .with_some("stop_reason", finish.and_then(|finish| finish.stop_sequence.as_deref()));
-        for (name, value) in &self.extra {
+        for (name, value) in self.extra {
             choice.set(name, value);
         }
         choice
@@ -160,11 +163,10 @@ impl Call {
         self.opaque = delta.opaque.or(self.opaque.take());
     }
 
-    fn to_json(&self) -> Json {
-        let function =
-            Json::object().with("name", self.name.as_str()).with("arguments", self.arguments.as_str());
+    fn into_json(self) -> Json {
+        let function = Json::object().with("name", self.name).with("arguments", self.arguments);
         Json::object()
-            .with("id", self.id.as_str())
+            .with("id", self.id)
             .with("type", "function")
             .with("function", function)
             .with_some("extra_content", self.opaque.as_deref().map(opaque::for_call))

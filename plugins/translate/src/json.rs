@@ -4,11 +4,16 @@
 //! out as they went in. The usual map either sorts its members or needs a random seed, which a component does not get.
 //! Members are found by a linear search, which is fine for the handful that protocol objects have.
 
+mod write;
+
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
+
+/// A member's name. Those that the code knows are not copied.
+pub type Name = Cow<'static, str>;
 
 /// Any JSON value.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +30,7 @@ pub enum Json {
     /// An array.
     List(Vec<Json>),
     /// An object, its members in order; of two with one name the last counts.
-    Object(Vec<(String, Json)>),
+    Object(Vec<(Name, Json)>),
 }
 
 impl Json {
@@ -44,14 +49,14 @@ impl Json {
 
     /// The same object with one more member at its end.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Self>) -> Self {
+    pub fn with(mut self, name: impl Into<Name>, value: impl Into<Self>) -> Self {
         self.push(name, value);
         self
     }
 
     /// The same object with one more member, if there is a value for it.
     #[must_use]
-    pub fn with_some(self, name: &str, value: Option<impl Into<Self>>) -> Self {
+    pub fn with_some(self, name: impl Into<Name>, value: Option<impl Into<Self>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -59,15 +64,16 @@ impl Json {
     }
 
     /// Adds a member at the end; anything but an object stays as it is.
-    pub fn push(&mut self, name: &str, value: impl Into<Self>) {
+    pub fn push(&mut self, name: impl Into<Name>, value: impl Into<Self>) {
         if let Self::Object(members) = self {
-            members.push((name.to_owned(), value.into()));
+            members.push((name.into(), value.into()));
         }
     }
 
     /// Replaces a member where it stands, or adds it at the end.
-    pub fn set(&mut self, name: &str, value: impl Into<Self>) {
-        match self.get_mut(name) {
+    pub fn set(&mut self, name: impl Into<Name>, value: impl Into<Self>) {
+        let name = name.into();
+        match self.get_mut(&name) {
             Some(place) => *place = value.into(),
             None => self.push(name, value),
         }
@@ -136,7 +142,7 @@ impl Json {
     }
 
     /// The members, if it is an object.
-    pub fn members(&self) -> Option<&[(String, Self)]> {
+    pub fn members(&self) -> Option<&[(Name, Self)]> {
         if let Self::Object(members) = self { Some(members) } else { None }
     }
 
@@ -156,13 +162,15 @@ impl Json {
 
     /// As bytes of a body.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.to_string().into_bytes()
+        let mut out = Vec::with_capacity(write::room_for(self));
+        write::value(&mut out, self);
+        out
     }
 }
 
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
     }
 }
 
@@ -224,25 +232,6 @@ impl From<&Json> for Json {
 impl FromIterator<Json> for Json {
     fn from_iter<I: IntoIterator<Item = Json>>(items: I) -> Self {
         Self::List(items.into_iter().collect())
-    }
-}
-
-impl Serialize for Json {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(flag) => serializer.serialize_bool(*flag),
-            Self::Number(number) => number.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(items) => serializer.collect_seq(items),
-            Self::Object(members) => {
-                let mut map = serializer.serialize_map(Some(members.len()))?;
-                for (name, value) in members {
-                    map.serialize_entry(name, value)?;
-                }
-                map.end()
-            }
-        }
     }
 }
 

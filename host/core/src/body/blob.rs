@@ -5,6 +5,7 @@
 //! a JSON string is always valid.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -21,7 +22,8 @@ pub(super) struct Blobs(Vec<Range<usize>>);
 
 /// Whether anything in there looks like a token, of any request.
 pub(super) fn mentions_token(bytes: &[u8]) -> bool {
-    memmem::find(bytes, TOKEN_START).is_some()
+    static TOKEN: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(TOKEN_START));
+    TOKEN.find(bytes).is_some()
 }
 
 impl Blobs {

@@ -111,11 +111,12 @@ impl Generation<AdapterExports> {
         self: &Arc<Self>,
         body: &Arc<RequestBody>,
         target: provider::Target,
+        fingerprint: u64,
     ) -> Result<Told<WirePlan>, Problem> {
         let work = Work {
             cpu: self.room().limits.call(body.bytes().len()),
             body: Some(Arc::clone(body)),
-            fingerprint: body.fingerprint(),
+            fingerprint,
         };
         self.call(work, move |store, exports| {
             let answer = exports.provider.call_build_request(store, Resource::<Body>::new_own(0), &target)?;
@@ -203,7 +204,7 @@ impl Adapter for BoundAdapter {
         body: &'a Arc<RequestBody>,
         target: &'a AdapterTarget,
     ) -> Call<'a, Result<WirePlan, AdapterError>> {
-        Box::pin(async move { told(self.generation.build(body, self.target(target)).await) })
+        Box::pin(async move { told(self.generation.build(body, self.target(target), target.request).await) })
     }
 
     fn parse<'a>(

@@ -39,20 +39,20 @@ pub(super) fn strict(schema: &Json) -> Json {
     let mut written = Json::object();
     let mut told: Vec<String> = Vec::new();
     for (name, value) in members {
-        match name.as_str() {
+        match &**name {
             "$schema" | "$id" => {}
-            "properties" | "$defs" | "definitions" => written.push(name, each_member(value)),
-            "items" | "not" => written.push(name, strict(value)),
+            "properties" | "$defs" | "definitions" => written.push(name.clone(), each_member(value)),
+            "items" | "not" => written.push(name.clone(), strict(value)),
             "anyOf" | "oneOf" | "allOf" | "prefixItems" => {
                 let list = value.as_list().unwrap_or_default();
-                let name = if name == "oneOf" { "anyOf" } else { name };
+                let name = if name == "oneOf" { "anyOf".into() } else { name.clone() };
                 written.push(name, list.iter().map(strict).collect::<Json>());
             }
             "minItems" if !matches!(schema.count("minItems"), Some(0 | 1)) => {
                 told.push(format!("{name}: {value}"))
             }
             name if UNSUPPORTED.contains(&name) => told.push(format!("{name}: {value}")),
-            name => written.push(name, value),
+            _ => written.push(name.clone(), value),
         }
     }
     if schema.text("type") == Some("object") || schema.get("properties").is_some() {

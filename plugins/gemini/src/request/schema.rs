@@ -1,6 +1,7 @@
 //! JSON schemas as the API takes them: nearly as they are.
 
 use seawall_translate::Json;
+use seawall_translate::json::Name;
 
 /// Annotations that the API does not know.
 const UNKNOWN: [&str; 4] = ["$schema", "$comment", "strict", "examples"];
@@ -9,16 +10,16 @@ const UNKNOWN: [&str; 4] = ["$schema", "$comment", "strict", "examples"];
 pub(super) fn clean(schema: &Json) -> Json {
     match schema {
         Json::Object(members) => {
-            let known = members.iter().filter(|(name, _)| !UNKNOWN.contains(&name.as_str()));
+            let known = members.iter().filter(|(name, _)| !UNKNOWN.contains(&&**name));
             Json::Object(known.map(|(name, value)| member(name, value)).collect())
         }
         other => other.clone(),
     }
 }
 
-fn member(name: &str, value: &Json) -> (String, Json) {
-    let cleaned = match (name, value) {
-        ("const", value) => return ("enum".to_owned(), Json::List(vec![value.clone()])),
+fn member(name: &Name, value: &Json) -> (Name, Json) {
+    let cleaned = match (&**name, value) {
+        ("const", value) => return ("enum".into(), Json::List(vec![value.clone()])),
         // Names of properties are the client's: one may be called like an annotation.
         ("properties" | "$defs" | "definitions" | "patternProperties", Json::Object(schemas)) => {
             Json::Object(schemas.iter().map(|(name, schema)| (name.clone(), clean(schema))).collect())
@@ -29,5 +30,5 @@ fn member(name: &str, value: &Json) -> (String, Json) {
         ("items" | "additionalProperties" | "not", schema) => clean(schema),
         (_, value) => value.clone(),
     };
-    (name.to_owned(), cleaned)
+    (name.clone(), cleaned)
 }

@@ -63,5 +63,5 @@ fn own(native: &Json) -> Result<Json, ProviderError> {
         return Err(ProviderError::unsupported("tools", format!("this provider has no tool `{kind}`")));
     };
     let settings = native.members().unwrap_or_default().iter().filter(|(member, _)| member != "type");
-    Ok(Json::object().with(name, Json::Object(settings.cloned().collect())))
+    Ok(Json::object().with(*name, Json::Object(settings.cloned().collect())))
 }

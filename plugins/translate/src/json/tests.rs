@@ -28,3 +28,16 @@ fn the_last_of_two_equal_members_counts_and_null_is_absent() {
 fn deep_nesting_is_refused_not_followed() {
     assert!(Json::parse("[".repeat(100_000).as_bytes()).is_err());
 }
+
+/// Against the library's own writer: every ASCII character and some others, at every place of a word of the search.
+#[test]
+fn strings_are_escaped_as_the_library_does() {
+    let characters = (0..=0x7f_u8).map(char::from).chain(['\u{80}', 'é', '\u{2028}', '漢', '😀']);
+    for character in characters {
+        for before in 0..18 {
+            let text = format!("{}{character}{}{character}", "x".repeat(before), "ÿ".repeat(before / 2));
+            let expected = serde_json::to_string(&text).expect("serialises");
+            assert_eq!(Json::from(text).to_string(), expected);
+        }
+    }
+}

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::json as parse;
 use crate::event::FinishReason::{self, ContentFilter, Length, Paused, Stop, StopSequence, ToolCalls};
-use crate::protocol::{Inspected, chat_answer_to_messages, inspect_answer, rename_model};
+use crate::protocol::{self, Inspected, chat_answer_to_messages, inspect_answer, rename_model};
 use crate::request::Protocol::{self, Chat, Embeddings, Messages};
 
 fn answer(protocol: Protocol, body: &Value) -> (bool, Option<FinishReason>, Option<(u64, u64)>) {
@@ -201,4 +201,24 @@ fn renaming_touches_only_the_model() {
     assert_eq!(renamed, r#"{ "id":"x", "model" : "al\"ias","n":1.0 }"#);
     assert!(rename_model(b"[]", "m").is_err());
     assert!(rename_model(b"\xff", "m").is_err());
+}
+
+/// The time of making replaces the adapter's, wherever it stands, and nothing that only looks like it.
+#[test]
+fn translated_answers_are_dated() {
+    let table = [
+        (r#"{"id":"a","created":0,"choices":[]}"#, r#"{"id":"a","created":77,"choices":[]}"#),
+        (r#"{"created":12}"#, r#"{"created":77}"#),
+        (r#"{"created": 0}"#, r#"{"created": 77}"#),
+        (r#"{"created":-1}"#, r#"{"created":77}"#),
+        (r#"{"created":null,"id":"a"}"#, r#"{"created":77,"id":"a"}"#),
+        (r#"{"created":1,"created":2}"#, r#"{"created":77}"#),
+        (r#"{"id":"\"created\":5,","created":0}"#, r#"{"id":"\"created\":5,","created":77}"#),
+        (r#"{"x":{"created":3},"created":0}"#, r#"{"x":{"created":3},"created":77}"#),
+        (r#"{"x":[{"created":3}]}"#, r#"{"x":[{"created":3}],"created":77}"#),
+        (r#"{"id":"a"}"#, r#"{"id":"a","created":77}"#),
+    ];
+    for (answer, dated) in table {
+        assert_eq!(protocol::stamp_created(answer.as_bytes(), 77).unwrap(), dated, "{answer}");
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use seawall_core::class::Class;
+use seawall_core::egress;
 use seawall_core::event::{FinishReason, WireEvent};
 use seawall_core::note::Circuit;
 use seawall_core::ports::{
@@ -14,9 +15,11 @@ use super::exports::{dialect, fault, policy, provider};
 use super::imports::types::{ErrorClass, Header};
 
 /// Headers for a guest. Cookies are somebody's credentials.
+/// The headers of a reply. What they say about the way and not about the answer stays outside: there are many of these,
+/// and each costs two allocations in the guest.
 pub(crate) fn headers(map: &HeaderMap) -> Vec<Header> {
     map.iter()
-        .filter(|(name, _)| *name != http::header::SET_COOKIE)
+        .filter(|(name, _)| !egress::is_about_the_way(name.as_str()))
         .map(|(name, value)| Header {
             name: name.as_str().to_owned(),
             value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
