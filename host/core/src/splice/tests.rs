@@ -1,0 +1,4 @@
+//! The pure parts of splices.
+
+mod account;
+mod seam;
