@@ -20,6 +20,8 @@ use crate::ports::{
 use crate::protocol::{self, Inspected};
 use crate::reading::{Reading, ReadingSetup};
 use crate::request::{Protocol, Request};
+use crate::settings::Atomic;
+use crate::splice::{self, Joint};
 use crate::target::TargetId;
 
 /// Everything one attempt needs to know.
@@ -32,6 +34,8 @@ pub(crate) struct Attempt {
     pub(crate) number: u32,
     /// When this attempt must have shown content (streamed) or its answer (plain).
     pub(crate) until: Instant,
+    /// The stream that this attempt is to go on in.
+    pub(crate) joint: Option<Joint>,
 }
 
 /// How an attempt ended.
@@ -240,6 +244,11 @@ impl Attempt {
             max_event_bytes: self.case.engine.limits.max_event_bytes,
             headers: reply.headers,
             source: reply.body,
+            atomic: self.case.alias.streams.atomic,
+            wants_json: self.case.alias.streams.atomic == Atomic::ToolsAndJson
+                && protocol::wants_json(&self.case.request.body),
+            follows: splice::may_be_spliced(&self.case.request),
+            joint: self.joint.clone(),
         }));
         let mut held = BytesMut::new();
         loop {

@@ -42,10 +42,11 @@ use crate::request::Request;
 use crate::route;
 use crate::rule::NextTarget;
 use crate::settings::Alias;
+use crate::splice::Continuation;
 use crate::target::{Capabilities, TargetId};
 use crate::targets::Permit;
 
-use bodies::Bodies;
+pub(crate) use bodies::Bodies;
 pub(crate) use candidates::Candidate;
 pub(crate) use case::Case;
 pub use engine::{Engine, Limits};
@@ -202,10 +203,16 @@ impl Walk {
             }
             Won::Begun { flight, first, reading } => {
                 let trail = self.ledger.trail();
+                let called = self.turns.iter().map(|turn| turn.called).collect();
+                let continuation =
+                    Continuation::new(&self.case, self.candidates, flight.index, called, self.budget);
                 let committed = Committed {
                     first: first.freeze(),
                     reading,
                     permit: flight.permit,
+                    began: flight.began,
+                    number: flight.number,
+                    continuation,
                     ledger: self.ledger,
                     client: self.case.request.protocol,
                     stall: stall.unwrap_or(self.case.alias.timeouts.stall),

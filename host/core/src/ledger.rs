@@ -11,6 +11,7 @@ use crate::note::{Gate, Note, Outcome};
 use crate::ports::{Clock, Observer};
 use crate::reply::{Degraded, Trail};
 use crate::request::{Request, RequestId};
+use crate::splice::Splice;
 use crate::target::TargetId;
 
 /// Keeps one request's account.
@@ -22,6 +23,7 @@ pub(crate) struct Ledger {
     attempts: u32,
     answered_by: Option<(TargetId, Degraded)>,
     lost: Vec<&'static str>,
+    spent: Option<Usage>,
     ended: bool,
 }
 
@@ -42,6 +44,7 @@ impl Ledger {
             attempts: 0,
             answered_by: None,
             lost: Vec::new(),
+            spent: None,
             ended: false,
         }
     }
@@ -96,6 +99,18 @@ impl Ledger {
         });
     }
 
+    /// Another target goes on in the answer that the client has had a part of.
+    pub(crate) fn spliced(&mut self, splice: &Splice, degraded: Degraded) {
+        self.answered_by = Some((splice.to.clone(), degraded));
+        self.observer.note(Note::Spliced { id: self.id, splice: splice.clone() });
+    }
+
+    /// The answer is complete. `spent`: what all upstreams cost together, where more than one wrote it.
+    pub(crate) fn streamed(&mut self, usage: Option<Usage>, spent: Option<Usage>) {
+        self.spent = spent;
+        self.answered(usage);
+    }
+
     /// The answer is complete.
     pub(crate) fn answered(&mut self, usage: Option<Usage>) {
         let outcome = match &self.answered_by {
@@ -122,6 +137,7 @@ impl Ledger {
             attempts: self.attempts,
             after: self.now().saturating_duration_since(self.started),
             class,
+            spent: self.spent.take().or_else(|| usage.clone()),
             usage,
         });
     }

@@ -3,6 +3,7 @@
 //! under paused time it is deterministic from one seed. What it needs from outside stands in [`ports`].
 
 mod answer;
+mod atomic;
 mod attempt;
 pub mod body;
 pub mod breaker;
@@ -26,6 +27,7 @@ pub mod request;
 pub mod route;
 pub mod rule;
 pub mod settings;
+pub mod splice;
 pub mod target;
 pub mod targets;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::class::{Class, Failure};
 use crate::event::Usage;
 use crate::request::{Protocol, RequestId};
+use crate::splice::Splice;
 use crate::target::TargetId;
 
 /// Health of a target.
@@ -259,8 +260,18 @@ pub enum Note {
         after: Duration,
         /// The failure that decided what the client saw; none when all went well, or no target was asked.
         class: Option<Class>,
-        /// Tokens, as the answering upstream counted them.
+        /// Tokens of the answer as the client got it: as its upstream counted them, or put together after a splice.
         usage: Option<Usage>,
+        /// Tokens that were paid for: those of all upstreams that wrote a part of the answer, or wrote it in vain.
+        /// Where an upstream broke off without a count, its part is an estimate.
+        spent: Option<Usage>,
+    },
+    /// A stream broke after content had gone to the client, and another target goes on in it.
+    Spliced {
+        /// Which request.
+        id: RequestId,
+        /// From where to where, and how.
+        splice: Splice,
     },
     /// A breaker changed its state.
     CircuitChanged {

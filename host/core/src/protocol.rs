@@ -6,6 +6,7 @@
 //! pleases the official clients, and a stream that did not finish is never closed as if it had.
 
 mod chat;
+mod continuation;
 mod effects;
 mod embeddings;
 mod error;
@@ -20,12 +21,16 @@ mod template;
 mod tests;
 mod writer;
 
+pub(crate) use self::continuation::{instructed, prefilled, wants_json};
 pub use self::error::{error_body, error_event};
 pub use self::messages::from_chat::chat_answer_to_messages;
 pub use self::messages::to_chat::{Translated, messages_to_chat};
 pub use self::models::{ModelEntry, ModelListForm, models_list};
 pub use self::reader::{Peek, Reader};
+pub(crate) use self::reader::{Place, Sink};
 pub use self::request::read_request;
+pub(crate) use self::template::unescape;
+pub(crate) use self::writer::Labels;
 pub use self::writer::{Writer, WriterContext};
 
 use std::ops::Range;

@@ -4,7 +4,11 @@
 //! (the host reads one protocol and writes the other), *decode* (the adapter reads its own format). Whatever one read
 //! of the socket brought is handled in one go and leaves as one write.
 //!
-//! A reading never invents an end: without a finish from upstream it ends in a failure.
+//! A reading never invents an end: without a finish from upstream it ends in a failure. It can also go on in a stream
+//! that another one began; then it always writes, and what the client has had is left out.
+
+mod output;
+mod ways;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,8 +17,11 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
+use self::output::{Moment, Output};
+use self::ways::{Pen, relay, translate, watch};
+use crate::atomic::Hold;
 use crate::class::{Class, Failure, Side};
-use crate::event::{Event, FinishReason, StreamEvent, Usage};
+use crate::event::{FinishReason, Usage};
 use crate::frame::{Framed, Framer};
 use crate::ports::{
     Adapter, AdapterTarget, ByteSource, Decoder, Framing, PluginFault, RawFailure, ReplyFormat,
@@ -22,6 +29,8 @@ use crate::ports::{
 };
 use crate::protocol::{self, Reader, Writer, WriterContext};
 use crate::request::{Protocol, RequestId};
+use crate::settings::Atomic;
+use crate::splice::{Account, Delivered, Join, Joint};
 
 /// What a reading is made of.
 pub(crate) struct ReadingSetup {
@@ -43,6 +52,22 @@ pub(crate) struct ReadingSetup {
     pub(crate) max_event_bytes: usize,
     pub(crate) headers: HeaderMap,
     pub(crate) source: Box<dyn ByteSource>,
+    /// What the client gets only whole.
+    pub(crate) atomic: Atomic,
+    /// The answer was asked for as JSON.
+    pub(crate) wants_json: bool,
+    /// Remembers what is delivered, so that another upstream could go on.
+    pub(crate) follows: bool,
+    /// The stream that this one goes on in.
+    pub(crate) joint: Option<Joint>,
+}
+
+/// What a stream that broke leaves to whoever goes on.
+pub(crate) struct Remains {
+    pub(crate) delivered: Delivered,
+    /// Stands where the client does.
+    pub(crate) writer: Writer,
+    pub(crate) account: Account,
 }
 
 /// What one step brought.
@@ -65,14 +90,23 @@ pub(crate) struct Reading {
     framed: Vec<Framed>,
     way: Way,
     seen: Seen,
+    output: Output,
+    join: Option<Join>,
     /// An end that was read together with content and is still to be told.
     put_back: Option<Result<(), Failure>>,
 }
 
 enum Way {
-    Relay { reader: Reader, watcher: Option<Box<dyn Decoder>>, client: Protocol, keep_usage: bool },
-    Translate { reader: Reader, writer: Writer },
+    Relay { reader: Reader, watcher: Option<Box<dyn Decoder>>, naming: Naming, keep_usage: bool },
+    Translate { reader: Reader, watcher: Option<Box<dyn Decoder>>, writer: Writer },
     Decode { decoder: Box<dyn Decoder>, writer: Writer },
+}
+
+/// What a relay needs only to have another upstream go on behind it.
+struct Naming {
+    client: Protocol,
+    fallback_id: RequestId,
+    created_s: u64,
 }
 
 /// What has been seen so far.
@@ -87,6 +121,8 @@ struct Seen {
     done: bool,
     usage: Option<Usage>,
     malformed_events: u32,
+    /// It does not go on where the other broke off.
+    diverged: bool,
 }
 
 impl Seen {
@@ -110,33 +146,46 @@ impl Reading {
             ReplyFormat::Custom(framing) => framing,
         };
         let framer = Framer::new(framing, kind, setup.max_event_bytes);
-        let writer = |model: Arc<str>| {
-            Writer::new(
-                setup.client,
-                WriterContext {
-                    id: protocol::answer_id(setup.client, setup.fallback_id),
-                    model: model.to_string(),
-                    pin_model: setup.report_model.is_some(),
-                    created_s: setup.created_s,
-                    include_usage: setup.include_usage,
-                },
-            )
+        let signs = setup.client == Protocol::Messages && setup.spoken == Protocol::Messages;
+        let (written, delivered, join) = match setup.joint {
+            None => (None, setup.follows.then(Delivered::default), None),
+            Some(Joint { delivered, writer, mode, account }) => {
+                let join = Join::new(setup.client, mode, &delivered, account);
+                (Some(writer), Some(delivered), Some(join))
+            }
         };
-        let model = setup.report_model.clone().unwrap_or_else(|| Arc::clone(&setup.target.model));
+        let new_writer = || {
+            let model = setup.report_model.clone().unwrap_or_else(|| Arc::clone(&setup.target.model));
+            let context = WriterContext {
+                id: protocol::answer_id(setup.client, setup.fallback_id),
+                model: model.to_string(),
+                pin_model: setup.report_model.is_some(),
+                created_s: setup.created_s,
+                include_usage: setup.include_usage,
+            };
+            Writer::new(setup.client, context)
+        };
+        let reader = || Reader::new(setup.spoken).expecting(setup.choices);
         let custom = matches!(setup.format, ReplyFormat::Custom(_));
-        let way = match setup.decoder {
-            Some(decoder) if custom => Way::Decode { decoder, writer: writer(model) },
-            watcher if setup.spoken == setup.client && setup.report_model.is_none() => Way::Relay {
-                reader: Reader::new(setup.spoken).expecting(setup.choices),
+        let way = match (setup.decoder, written) {
+            (Some(decoder), written) if custom => {
+                Way::Decode { decoder, writer: written.unwrap_or_else(new_writer) }
+            }
+            (watcher, None) if setup.spoken == setup.client && setup.report_model.is_none() => Way::Relay {
+                reader: reader(),
                 watcher,
-                client: setup.client,
+                naming: Naming {
+                    client: setup.client,
+                    fallback_id: setup.fallback_id,
+                    created_s: setup.created_s,
+                },
                 keep_usage: setup.include_usage,
             },
-            _ => Way::Translate {
-                reader: Reader::new(setup.spoken).expecting(setup.choices),
-                writer: writer(model),
-            },
+            (watcher, written) => {
+                Way::Translate { reader: reader(), watcher, writer: written.unwrap_or_else(new_writer) }
+            }
         };
+        let hold = Hold::new(setup.atomic, signs, setup.wants_json);
         Self {
             adapter: setup.adapter,
             target: setup.target,
@@ -145,6 +194,8 @@ impl Reading {
             framed: Vec::new(),
             way,
             seen: Seen { choices: setup.choices, ..Seen::default() },
+            output: Output { hold, delivered, back: None, opening: None, opened: false },
+            join,
             put_back: None,
         }
     }
@@ -154,9 +205,78 @@ impl Reading {
         self.seen.finish
     }
 
-    /// Tokens as the upstream counted them.
-    pub(crate) fn usage(&self) -> Option<&Usage> {
-        self.seen.usage.as_ref()
+    /// Tokens of the answer as the client got it: as the upstream counted them, or put together.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let counted = self.seen.usage.as_ref()?;
+        Some(self.join.as_ref().map_or_else(|| counted.clone(), |join| join.for_client(counted)))
+    }
+
+    /// Tokens that all upstreams of this answer cost together, where there was more than one.
+    pub(crate) fn spent(&self) -> Option<Usage> {
+        Some(self.join.as_ref()?.account().spent(self.seen.usage.as_ref()))
+    }
+
+    /// Whether something waits for its end before it goes out.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.output.hold.is_holding()
+    }
+
+    /// Whether all that comes is new to the client; true for a stream that goes on in no other.
+    pub(crate) fn is_past_seam(&self) -> bool {
+        self.join.as_ref().is_none_or(Join::passed)
+    }
+
+    /// Whether it failed because it does not go on where the other broke off.
+    pub(crate) fn diverged(&self) -> bool {
+        self.seen.diverged
+    }
+
+    /// Closes a stream that says no more although its answer has ended.
+    pub(crate) fn conclude(&mut self) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        self.terminate(&mut bytes);
+        bytes
+    }
+
+    /// The account of a stream that broke. `prompt` is an estimate of the prompt's tokens.
+    pub(crate) fn into_account(mut self, prompt: u64) -> Account {
+        self.close_account(prompt)
+    }
+
+    fn close_account(&mut self, prompt: u64) -> Account {
+        let text = self.output.delivered.as_ref().and_then(Delivered::text);
+        let whole = || (Account::default(), text.map_or(0, str::len));
+        let (mut account, wrote) = self.join.take().map_or_else(whole, Join::into_account);
+        account.broke(self.seen.usage.as_ref(), wrote, prompt);
+        account
+    }
+
+    /// What is left of a stream that broke, for another upstream to go on with; none where none can.
+    pub(crate) fn into_remains(mut self, prompt: u64) -> Option<Remains> {
+        let account = self.close_account(prompt);
+        let Self { way, output, .. } = self;
+        let held = output.hold.is_holding();
+        let back = output.back.filter(|_| held);
+        let mut delivered = output.delivered?;
+        let (moment, writer) = match back {
+            Some(back) => {
+                delivered.back_to(back.moment.mark);
+                (Some(back.moment), back.writer)
+            }
+            None => (None, None),
+        };
+        if !delivered.may_go_on() {
+            return None;
+        }
+        let writer = match way {
+            Way::Relay { reader, naming, keep_usage, .. } => {
+                let begun = output.opening.is_some();
+                let moment = moment.unwrap_or(Moment { place: reader.place(), begun, ..Moment::default() });
+                naming.writer(moment, output.opening.as_ref(), keep_usage)
+            }
+            Way::Translate { writer: now, .. } | Way::Decode { writer: now, .. } => writer.unwrap_or(now),
+        };
+        Some(Remains { delivered, writer, account })
     }
 
     /// Remembers an end for the next call of [`Self::next`].
@@ -179,7 +299,11 @@ impl Reading {
             (Ok(()), Some(close)) => Some(self.close(close, &mut batch).await),
         };
         if let Some(Ok(())) = batch.end {
-            self.terminate(&mut batch.bytes);
+            // A watcher may have known of an end that the events did not tell.
+            match self.output.hold.end(self.seen.finish, &mut batch.bytes) {
+                Ok(()) => self.terminate(&mut batch.bytes),
+                Err(failure) => batch.end = Some(Err(failure)),
+            }
         }
         batch
     }
@@ -217,19 +341,27 @@ impl Reading {
 
     async fn handle_events(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         let mut framed = std::mem::take(&mut self.framed);
+        let (seen, output) = (&mut self.seen, &mut self.output);
+        let join = self.join.as_mut();
         let failed = match &mut self.way {
             Way::Relay { reader, watcher, keep_usage, .. } => {
                 if let Some(watcher) = watcher {
                     let events = framed.iter().cloned().filter_map(Framed::into_event).collect();
-                    watch(watcher.feed(events).await, &mut self.seen)?;
+                    watch(watcher.feed(events).await, true, seen)?;
                 }
-                relay(&framed, reader, *keep_usage, &mut self.seen, batch)
+                relay(&framed, reader, *keep_usage, seen, output, batch)?
             }
-            Way::Translate { reader, writer } => translate(&framed, reader, writer, &mut self.seen, batch)?,
+            Way::Translate { reader, watcher, writer } => {
+                if let Some(watcher) = watcher {
+                    let events = framed.iter().cloned().filter_map(Framed::into_event).collect();
+                    watch(watcher.feed(events).await, false, seen)?;
+                }
+                translate(&framed, reader, Pen { writer, seen, join, output }, batch)?
+            }
             Way::Decode { decoder, writer } => {
                 let events = framed.drain(..).filter_map(Framed::into_event).collect();
                 let events = decoder.feed(events).await.map_err(broken_decoder)?;
-                write_events(events, writer, &mut self.seen, batch)?;
+                Pen { writer, seen, join, output }.write(events, batch)?;
                 None
             }
         };
@@ -245,7 +377,8 @@ impl Reading {
     async fn close(&mut self, close: Result<(), TransportFailure>, batch: &mut Batch) -> Result<(), Failure> {
         if let (Ok(()), Way::Decode { decoder, writer }) = (&close, &mut self.way) {
             let events = decoder.finish().await.map_err(broken_decoder)?;
-            write_events(events, writer, &mut self.seen, batch)?;
+            let (seen, output) = (&mut self.seen, &mut self.output);
+            Pen { writer, seen, join: self.join.as_mut(), output }.write(events, batch)?;
         }
         match close {
             _ if self.seen.finish.is_some() => Ok(()),
@@ -263,12 +396,41 @@ impl Reading {
     /// Adds whatever the client's protocol wants at the end and has not had yet.
     fn terminate(&mut self, out: &mut BytesMut) {
         match &mut self.way {
-            Way::Relay { client, .. } => {
+            Way::Relay { naming, .. } => {
                 if !self.seen.done {
-                    out.extend_from_slice(protocol::terminator(*client));
+                    out.extend_from_slice(protocol::terminator(naming.client));
                 }
             }
             Way::Translate { writer, .. } | Way::Decode { writer, .. } => writer.finish(out),
+        }
+    }
+}
+
+impl Naming {
+    /// Writes on behind what was relayed.
+    fn writer(&self, moment: Moment, opening: Option<&Bytes>, include_usage: bool) -> Writer {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Opening {
+            id: Option<String>,
+            model: Option<String>,
+            created: Option<u64>,
+        }
+        let opening =
+            opening.filter(|_| moment.begun).and_then(|data| serde_json::from_slice::<Opening>(data).ok());
+        let opening = opening.unwrap_or_default();
+        let own = || protocol::answer_id(self.client, self.fallback_id);
+        let context = WriterContext {
+            id: opening.id.filter(|id| !id.is_empty()).unwrap_or_else(own),
+            model: opening.model.unwrap_or_default(),
+            pin_model: false,
+            created_s: opening.created.unwrap_or(self.created_s),
+            include_usage,
+        };
+        if moment.begun {
+            Writer::behind_relay(self.client, context, moment.place)
+        } else {
+            Writer::new(self.client, context)
         }
     }
 }
@@ -277,97 +439,6 @@ impl Reading {
 async fn classify(adapter: &Arc<dyn Adapter>, target: &AdapterTarget, data: Bytes) -> Failure {
     let raw = RawFailure { status: None, headers: HeaderMap::new(), data, in_stream: true };
     adapter.classify(target, raw).await.unwrap_or_else(broken_decoder)
-}
-
-/// Copies events as they are; returns the data of an error event, behind which nothing counts.
-fn relay(
-    framed: &[Framed],
-    reader: &mut Reader,
-    keep_usage: bool,
-    seen: &mut Seen,
-    batch: &mut Batch,
-) -> Option<Bytes> {
-    for frame in framed {
-        let Framed::Event { event, raw } = frame else { continue };
-        let peek = reader.peek(event);
-        if peek.error {
-            return Some(event.data.clone());
-        }
-        if peek.malformed {
-            seen.malformed_events += 1;
-            continue;
-        }
-        batch.content |= peek.content;
-        seen.finish = peek.finish.or(seen.finish);
-        seen.usage = peek.usage.or_else(|| seen.usage.take());
-        // A terminator without a finish is not passed on: it would make a cut look like an end.
-        let premature = peek.done && seen.finish.is_none();
-        if premature || (peek.usage_only && !keep_usage) {
-            continue;
-        }
-        seen.done |= peek.done;
-        batch.bytes.extend_from_slice(raw);
-    }
-    None
-}
-
-fn translate(
-    framed: &[Framed],
-    reader: &mut Reader,
-    writer: &mut Writer,
-    seen: &mut Seen,
-    batch: &mut Batch,
-) -> Result<Option<Bytes>, Failure> {
-    let mut events = Vec::new();
-    for frame in framed {
-        let Framed::Event { event, .. } = frame else { continue };
-        let peek = reader.decode(event, &mut events);
-        if peek.error {
-            write_events(events, writer, seen, batch)?;
-            return Ok(Some(event.data.clone()));
-        }
-        seen.malformed_events += u32::from(peek.malformed);
-        seen.done |= peek.done && seen.finish.or(peek.finish).is_some();
-    }
-    write_events(events, writer, seen, batch)?;
-    Ok(None)
-}
-
-/// Writes typed events for the client and remembers what decisions need.
-fn write_events(
-    events: Vec<StreamEvent>,
-    writer: &mut Writer,
-    seen: &mut Seen,
-    batch: &mut Batch,
-) -> Result<(), Failure> {
-    for event in events {
-        match &event.what {
-            Event::Failed(failure) => return Err(failure.clone()),
-            Event::Finish(finish) => seen.ended(event.choice, finish.reason),
-            Event::Usage(usage) => seen.usage = Some(usage.clone()),
-            Event::Done => seen.done |= seen.finish.is_some(),
-            what if what.is_content() => {
-                batch.content = true;
-                seen.choices = seen.choices.max(event.choice.saturating_add(1));
-            }
-            _ => {}
-        }
-        writer.write(&event, &mut batch.bytes);
-    }
-    Ok(())
-}
-
-/// What a watching decoder says about a relayed stream.
-fn watch(events: Result<Vec<StreamEvent>, PluginFault>, seen: &mut Seen) -> Result<(), Failure> {
-    for event in events.map_err(broken_decoder)? {
-        match event.what {
-            Event::Failed(failure) => return Err(failure),
-            Event::Finish(finish) => seen.ended(event.choice, finish.reason),
-            Event::Usage(usage) => seen.usage = Some(usage),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 fn broken_decoder(fault: PluginFault) -> Failure {

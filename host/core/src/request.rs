@@ -91,4 +91,6 @@ pub struct Request {
     pub body: Arc<RequestBody>,
     /// The client's own deadline, if it sent one (`x-request-timeout-ms`).
     pub deadline: Option<Duration>,
+    /// The client wants no answer put together from several (`x-seawall-strict`): a stream that breaks ends there.
+    pub strict: bool,
 }

@@ -23,7 +23,7 @@ use crate::random::Random;
 pub struct Rule {
     /// Whether the same target is asked again.
     pub same_target: SameTarget,
-    /// Whether the next candidate is tried. Only ever before the commit point.
+    /// Whether the next candidate is tried; behind the commit point, whether it may go on in the stream.
     pub next_target: NextTarget,
     /// What the breaker hears.
     pub vote: Vote,

@@ -183,6 +183,11 @@ pub(crate) fn request(protocol: Protocol, stream: bool) -> Request {
         "model": "chat", "stream": stream, "max_tokens": 100,
         "messages": [{ "role": "user", "content": "hello" }],
     });
+    request_of(protocol, &body)
+}
+
+/// A request with this body.
+pub(crate) fn request_of(protocol: Protocol, body: &serde_json::Value) -> Request {
     let bytes = Bytes::from(body.to_string());
     let (facts, body) = protocol::read_request(protocol, bytes, HeaderMap::new(), 1).unwrap();
     Request {
@@ -192,6 +197,7 @@ pub(crate) fn request(protocol: Protocol, stream: bool) -> Request {
         facts,
         body: Arc::new(body),
         deadline: None,
+        strict: false,
     }
 }
 
@@ -313,6 +319,12 @@ fn header_map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
         (HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     headers.iter().map(pair).collect()
+}
+
+/// A body that follows steps.
+pub(crate) fn steps(steps: Vec<Step>) -> Box<dyn ByteSource> {
+    let call = UnderWay { name: String::new(), cancelled: Arc::default(), ended: true };
+    Box::new(Steps { steps: steps.into(), timer: None, call })
 }
 
 struct Steps {

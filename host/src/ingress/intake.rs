@@ -47,11 +47,12 @@ impl Ingress {
         let tenant = self.caller(&head.headers)?;
         refuse_encoded(&head.headers)?;
         let deadline = deadline(&head.headers)?;
+        let strict = head.headers.get("x-seawall-strict").is_some_and(|value| value == "true");
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
         let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
-        Ok(Request { id, protocol, tenant, facts, body: Arc::new(body), deadline })
+        Ok(Request { id, protocol, tenant, facts, body: Arc::new(body), deadline, strict })
     }
 }
 

@@ -98,7 +98,7 @@ impl Counters {
             }
             Note::TwinStarted { .. } => one(&self.twins),
             Note::RoundStarted { .. } => one(&self.second_rounds),
-            Note::Committed { .. } | Note::TwinEnded { .. } => {}
+            Note::Committed { .. } | Note::TwinEnded { .. } | Note::Spliced { .. } => {}
             Note::RequestEnded { outcome, .. } => tally(&OUTCOMES, &self.ended, outcome),
             Note::CircuitChanged { to, .. } => {
                 if *to == Circuit::Open {

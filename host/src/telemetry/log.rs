@@ -46,6 +46,10 @@ pub(super) fn line(note: &Note) {
         Note::Committed { id, target, after } => {
             debug!(request = %id, %target, after_ms = ms(*after), "answer chosen");
         }
+        Note::Spliced { id, splice } => {
+            let (from, to, at_char, mode) = (&splice.from, &splice.to, splice.at_char, splice.mode.label());
+            info!(request = %id, %from, %to, at_char, mode, "broken stream goes on elsewhere");
+        }
         Note::RequestEnded { id, outcome, target, attempts, after, class, .. } => {
             let target = || target.as_ref().map(tracing::field::display);
             let (outcome_label, class, after_ms) = (outcome.label(), class.map(|c| c.label()), ms(*after));

@@ -35,6 +35,7 @@ fn story() -> Vec<Note> {
             after: Duration::ZERO,
             class: None,
             usage: None,
+            spent: None,
         },
     ]
 }

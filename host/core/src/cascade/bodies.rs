@@ -9,7 +9,7 @@ use crate::reply::ClientError;
 use crate::request::Protocol;
 
 /// The client's body and its translation.
-pub(super) struct Bodies {
+pub(crate) struct Bodies {
     own: Arc<RequestBody>,
     chat: Option<Result<Translated, ClientError>>,
 }
@@ -20,12 +20,12 @@ struct Translated {
 }
 
 impl Bodies {
-    pub(super) fn new(own: Arc<RequestBody>) -> Self {
+    pub(crate) fn new(own: Arc<RequestBody>) -> Self {
         Self { own, chat: None }
     }
 
     /// The body in a protocol that the adapter takes; its own bytes whenever possible.
-    pub(super) fn for_adapter(&mut self, adapter: &dyn Adapter) -> Result<Arc<RequestBody>, ClientError> {
+    pub(crate) fn for_adapter(&mut self, adapter: &dyn Adapter) -> Result<Arc<RequestBody>, ClientError> {
         if self.own.protocol() != Protocol::Messages || adapter.accepts(Protocol::Messages) {
             return Ok(Arc::clone(&self.own));
         }

@@ -76,6 +76,7 @@ impl Walk {
             body,
             number,
             until: attempt_limit(began, self.content_by, self.case.patience(candidate), last),
+            joint: None,
         });
         let attempt = attempt.map_err(|error| {
             let failure = Failure::new(Class::BadRequest, error.message);

@@ -106,6 +106,6 @@ async fn call(case: Case, candidate: &Candidate) -> Ended {
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.
-    let attempt = Attempt { case, candidate: candidate.clone(), body, number: 1, until };
+    let attempt = Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None };
     attempt.run().await
 }

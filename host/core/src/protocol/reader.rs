@@ -3,6 +3,7 @@
 use crate::event::{Event, FinishReason, StreamEvent, Usage, WireEvent};
 use crate::request::Protocol;
 
+use super::template::unescape;
 use super::{chat, messages};
 
 /// What one event means for the stream as a whole.
@@ -25,6 +26,12 @@ pub struct Peek {
     pub malformed: bool,
     /// A piece of a tool call is in it.
     pub tool: bool,
+    /// Reasoning is in it, or a block of reasoning begins with it.
+    pub reasoning: bool,
+    /// Provider state that signs reasoning is in it.
+    pub signed: bool,
+    /// A tool that the provider runs itself is at work: the same request once more would run it again.
+    pub provider_tool: bool,
 }
 
 /// Reads one stream, event by event.
@@ -61,12 +68,21 @@ impl Reader {
         self.read(event, &mut Ignore)
     }
 
+    /// Where in the answer's structure the stream stands behind the events read so far.
+    pub(crate) fn place(&self) -> Place {
+        match &self.0 {
+            Inner::Chat(_) => Place::default(),
+            Inner::Messages(reader) => reader.place(),
+        }
+    }
+
     /// What an event means, and everything it says. Of errors and malformed events nothing is appended.
     pub fn decode(&mut self, event: &WireEvent, out: &mut Vec<StreamEvent>) -> Peek {
         self.read(event, out)
     }
 
-    fn read(&mut self, event: &WireEvent, sink: &mut impl Sink) -> Peek {
+    /// What an event means; what it says goes to the sink.
+    pub(crate) fn read(&mut self, event: &WireEvent, sink: &mut impl Sink) -> Peek {
         match &mut self.0 {
             Inner::Chat(reader) => reader.read(event, sink),
             Inner::Messages(reader) => reader.read(event, sink),
@@ -74,16 +90,40 @@ impl Reader {
     }
 }
 
+/// The blocks of a message so far. Chat has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The block that has begun and not ended.
+    pub(crate) open: Option<(u64, BlockKind)>,
+    /// Index of the next block.
+    pub(crate) next: u64,
+}
+
+/// What a block holds, as far as going on with it is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockKind {
+    /// Text can go on.
+    Text,
+    /// Everything else can only be closed.
+    Other,
+}
+
 /// Where decoded events go; building them is left out when nobody wants them.
-pub(super) trait Sink {
+pub(crate) trait Sink {
     /// Takes one.
     fn add(&mut self, choice: u32, what: impl FnOnce() -> Event);
+
+    /// Takes text as it stands in JSON, between its quotes. Most of every stream comes this way.
+    fn add_text(&mut self, choice: u32, inside: &str) {
+        self.add(choice, || Event::Text(unescape(inside)));
+    }
 }
 
 struct Ignore;
 
 impl Sink for Ignore {
     fn add(&mut self, _choice: u32, _what: impl FnOnce() -> Event) {}
+    fn add_text(&mut self, _choice: u32, _inside: &str) {}
 }
 
 impl Sink for Vec<StreamEvent> {

@@ -94,7 +94,7 @@ fn same_but_blanks(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// The text between the quotes of a string that [`Templates::text`] has let pass.
-pub(super) fn unescape(inside: &str) -> String {
+pub(crate) fn unescape(inside: &str) -> String {
     if !inside.contains('\\') {
         return inside.to_owned();
     }

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::error::error_event;
+use super::reader::Place;
 use super::{chat, messages};
 use crate::event::{Event, StreamEvent};
 use crate::reply::ClientError;
@@ -23,8 +24,17 @@ pub struct WriterContext {
     pub include_usage: bool,
 }
 
+/// Members named `seawall` that say what became of a stream: JSON objects, each written once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels {
+    /// On the next event with content.
+    pub(crate) first: Option<String>,
+    /// On the event that tells usage.
+    pub(crate) last: Option<String>,
+}
+
 /// Writes one stream. The preamble goes out with the first content; a failure ends it for good.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Writer {
     protocol: Protocol,
     inner: Inner,
@@ -34,7 +44,7 @@ pub struct Writer {
     closed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Inner {
     Chat(chat::writer::Writer),
     Messages(messages::writer::Writer),
@@ -48,6 +58,27 @@ impl Writer {
             Protocol::Chat | Protocol::Embeddings => Inner::Chat(chat::writer::Writer::default()),
         };
         Self { protocol, inner, context, finished: false, closed: false }
+    }
+
+    /// Goes on behind a stream of this protocol whose own bytes the client has had up to this place, content among them.
+    pub(crate) fn behind_relay(protocol: Protocol, context: WriterContext, place: Place) -> Self {
+        let inner = match protocol {
+            Protocol::Messages => Inner::Messages(messages::writer::Writer::behind_relay(place)),
+            Protocol::Chat | Protocol::Embeddings => Inner::Chat(chat::writer::Writer::behind_relay()),
+        };
+        Self { protocol, inner, context, finished: false, closed: false }
+    }
+
+    /// Another upstream writes from now on, in the same stream: the answer's id stays, nothing begins anew.
+    pub(crate) fn go_on(&mut self, model: &str, labels: Labels) {
+        if !self.context.pin_model {
+            model.clone_into(&mut self.context.model);
+        }
+        (self.finished, self.closed) = (false, false);
+        match &mut self.inner {
+            Inner::Chat(writer) => writer.go_on(labels),
+            Inner::Messages(writer) => writer.go_on(labels),
+        }
     }
 
     /// Appends what this event adds to the stream, if anything. `Failed` and `Done` add nothing: the caller decides what

@@ -31,6 +31,7 @@ pub struct TargetState {
     /// 0 = nothing learned.
     window_tokens: AtomicU32,
     last_resort_in_flight: AtomicBool,
+    refuses_prefill: AtomicBool,
     configured: AtomicBool,
     touched: AtomicU64,
     history: Mutex<History>,
@@ -63,6 +64,7 @@ impl TargetState {
             limit: Limit::default(),
             window_tokens: AtomicU32::new(0),
             last_resort_in_flight: AtomicBool::new(false),
+            refuses_prefill: AtomicBool::new(false),
             configured: AtomicBool::new(false),
             touched: AtomicU64::new(0),
             history: Mutex::default(),
@@ -135,6 +137,16 @@ impl TargetState {
 
     pub(super) fn last_resort_ended(&self) {
         self.last_resort_in_flight.store(false, Ordering::Release);
+    }
+
+    /// It refused to continue the beginning of an answer although its adapter says that it does.
+    pub(crate) fn learn_refused_prefill(&self) {
+        self.refuses_prefill.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::learn_refused_prefill`] was called.
+    pub(crate) fn refuses_prefill(&self) -> bool {
+        self.refuses_prefill.load(Ordering::Relaxed)
     }
 
     /// A prompt of this estimated size did not fit. The smallest such size is kept; a larger one that fits, told by

@@ -121,6 +121,15 @@ impl Narrator {
                     self.paint.green(&format!("{target} answers"))
                 ))
             }
+            Note::Spliced { id, splice } => {
+                let what = format!(
+                    "{} goes on where {} broke off ({})",
+                    splice.to,
+                    splice.from,
+                    splice.mode.label()
+                );
+                Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
+            }
             Note::RequestEnded { id, outcome, target, attempts, after, class, .. } => {
                 let opening = self.opening(*id);
                 let untold = self.untold(*id).map(|untold| format!("{untold}; ")).unwrap_or_default();
@@ -220,6 +229,7 @@ fn told_of(note: &Note) -> Option<RequestId> {
         | Note::TwinStarted { id, .. }
         | Note::TwinEnded { id, .. }
         | Note::RoundStarted { id, .. }
+        | Note::Spliced { id, .. }
         | Note::Committed { id, .. }
         | Note::RequestEnded { id, .. }
         | Note::GateClosed { id, .. }

@@ -7,7 +7,7 @@ use super::{finish_of, usage_of};
 use crate::event::{Event, Finish, FinishReason, ToolDelta, WireEvent};
 use crate::protocol::loose::Content;
 use crate::protocol::reader::{Peek, Sink};
-use crate::protocol::template::{Templates, unescape};
+use crate::protocol::template::Templates;
 
 /// Choices beyond this are not followed; no API gives that many.
 const MAX_CHOICES: u32 = 128;
@@ -39,7 +39,7 @@ impl Reader {
         }
         if let Some(text) = self.templates.text(data) {
             if !text.is_empty() {
-                sink.add(self.template_choice, || Event::Text(unescape(text)));
+                sink.add_text(self.template_choice, text);
             }
             return Peek { content: !text.is_empty(), ..Peek::default() };
         }
@@ -104,12 +104,14 @@ impl Reader {
     fn read_delta(&mut self, index: u32, delta: &Message<'_>, peek: &mut Peek, sink: &mut impl Sink) {
         let opaque = delta.reasoning_opaque.some();
         if delta.reasoning().is_some() || opaque.is_some() {
-            peek.content = true;
+            (peek.content, peek.reasoning) = (true, true);
+            peek.signed |= opaque.is_some();
             let text = delta.reasoning().unwrap_or_default();
             sink.add(index, || Event::Reasoning { text: text.to_owned(), opaque: opaque.map(str::to_owned) });
         }
         delta.content.each(&mut |text, is_reasoning| {
             peek.content = true;
+            peek.reasoning |= is_reasoning;
             sink.add(index, || match is_reasoning {
                 true => Event::Reasoning { text: text.to_owned(), opaque: None },
                 false => Event::Text(text.to_owned()),

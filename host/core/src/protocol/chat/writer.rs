@@ -6,20 +6,33 @@ use super::finish_word;
 use crate::body::index::Index;
 use crate::event::{Event, Finish, StreamEvent, ToolDelta, Usage};
 use crate::protocol::json::{push_number, push_raw, push_str};
-use crate::protocol::writer::WriterContext;
+use crate::protocol::writer::{Labels, WriterContext};
 use crate::reply::ClientError;
 
 /// One stream.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::protocol) struct Writer {
     /// Everything of an event up to `choices`; made with the first event, the same for all.
     head: Vec<u8>,
     /// Bit set over choices whose preamble is out.
     started: u128,
     usage: Option<Usage>,
+    labels: Labels,
 }
 
 impl Writer {
+    /// Behind a stream whose preamble the client has had.
+    pub(in crate::protocol) fn behind_relay() -> Self {
+        Self { started: 1, ..Self::default() }
+    }
+
+    /// Another upstream goes on: its model is named from now on, its usage replaces the other's.
+    pub(in crate::protocol) fn go_on(&mut self, labels: Labels) {
+        self.head.clear();
+        self.usage = None;
+        self.labels = labels;
+    }
+
     pub(in crate::protocol) fn write(
         &mut self,
         event: &StreamEvent,
@@ -62,6 +75,7 @@ impl Writer {
         if let (true, Some(usage)) = (context.include_usage, &self.usage) {
             push_raw(out, "data: ");
             out.extend_from_slice(&self.head);
+            push_label(out, self.labels.last.take());
             push_raw(out, "\"choices\":[],\"usage\":");
             write_usage(out, usage);
             push_raw(out, "}\n\n");
@@ -100,9 +114,10 @@ impl Writer {
     }
 
     /// Everything up to the value of `delta`.
-    fn open(&self, choice: u32, out: &mut BytesMut) {
+    fn open(&mut self, choice: u32, out: &mut BytesMut) {
         push_raw(out, "data: ");
         out.extend_from_slice(&self.head);
+        push_label(out, self.labels.first.take());
         push_raw(out, "\"choices\":[{\"index\":");
         push_number(out, choice.into());
         push_raw(out, ",\"delta\":");
@@ -121,6 +136,15 @@ impl Writer {
             out.extend_from_slice(text.get(member.start..member.value.end).unwrap_or_default());
         }
         push_raw(out, "}]}\n\n");
+    }
+}
+
+/// The extension member, where this chunk has one to carry.
+fn push_label(out: &mut BytesMut, label: Option<String>) {
+    if let Some(label) = label {
+        push_raw(out, "\"seawall\":");
+        push_raw(out, &label);
+        push_raw(out, ",");
     }
 }
 

@@ -8,10 +8,12 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::event::ToolDelta;
 use crate::frame::Nesting;
 use crate::protocol::json::{push, push_number, push_raw, push_str};
+use crate::protocol::reader::{BlockKind, Place};
 
 /// What may wait behind an open block, in bytes.
 const MAX_WAITING: usize = 256 * 1024;
@@ -23,16 +25,18 @@ const MAX_TOOLS: usize = 1024;
 pub(super) struct TooMuchInterleaved;
 
 /// The blocks of one message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Blocks {
     queue: VecDeque<Block>,
     /// Index of the first block of the queue.
     index: u64,
     /// Tool calls that are written and closed.
     closed_tools: Vec<u32>,
+    /// The extension member of the next event.
+    pub(super) label: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Block {
     kind: Kind,
     started: bool,
@@ -40,7 +44,7 @@ struct Block {
     pending: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Kind {
     Text,
     Thinking { signature: Option<String>, signed: bool },
@@ -49,6 +53,17 @@ enum Kind {
 }
 
 impl Blocks {
+    /// Behind a relayed stream: text goes on in its block, any other block is closed before the next begins.
+    pub(super) fn behind(place: Place) -> Self {
+        let Some((index, kind)) = place.open else { return Self { index: place.next, ..Self::default() } };
+        let kind = match kind {
+            BlockKind::Text => Kind::Text,
+            BlockKind::Other => Kind::Thinking { signature: None, signed: true },
+        };
+        let block = Block { kind, started: true, pending: String::new() };
+        Self { queue: VecDeque::from([block]), index, ..Self::default() }
+    }
+
     pub(super) fn text(&mut self, text: &str) -> Result<(), TooMuchInterleaved> {
         if !matches!(self.queue.back(), Some(Block { kind: Kind::Text, .. })) {
             self.begin(Kind::Text);
@@ -123,7 +138,7 @@ impl Blocks {
         loop {
             let is_last = self.queue.len() == 1;
             let Some(front) = self.queue.front_mut() else { return };
-            front.write(self.index, fallback_id, false, out);
+            front.write(self.index, fallback_id, false, &mut self.label, out);
             if is_last || !front.is_complete() {
                 return;
             }
@@ -140,7 +155,7 @@ impl Blocks {
 
     fn close(&mut self, fallback_id: &str, out: &mut BytesMut) {
         let Some(mut block) = self.queue.pop_front() else { return };
-        block.write(self.index, fallback_id, true, out);
+        block.write(self.index, fallback_id, true, &mut self.label, out);
         frame(out, "content_block_stop", &Stop { kind: "content_block_stop", index: self.index });
         self.index += 1;
         if let Kind::Tool { number, .. } = block.kind {
@@ -177,21 +192,32 @@ impl Block {
     }
 
     /// Writes the start, if it is due, and what is pending. `is_end`: nothing more will come, names included.
-    fn write(&mut self, index: u64, fallback_id: &str, is_end: bool, out: &mut BytesMut) {
+    fn write(
+        &mut self,
+        index: u64,
+        fallback_id: &str,
+        is_end: bool,
+        label: &mut Option<String>,
+        out: &mut BytesMut,
+    ) {
         if !self.started {
             if !self.can_start() && !is_end {
                 return;
             }
             self.started = true;
             let content_block = self.start(index, fallback_id);
-            frame(out, "content_block_start", &Start { kind: "content_block_start", index, content_block });
+            let seawall = label.take().and_then(|label| RawValue::from_string(label).ok());
+            let start = Start { kind: "content_block_start", index, content_block, seawall };
+            frame(out, "content_block_start", &start);
         }
         let pending = std::mem::take(&mut self.pending);
         if !pending.is_empty() {
             match &self.kind {
-                Kind::Text => delta(out, index, "text_delta\",\"text\":", &pending),
-                Kind::Thinking { .. } => delta(out, index, "thinking_delta\",\"thinking\":", &pending),
-                Kind::Tool { .. } => delta(out, index, "input_json_delta\",\"partial_json\":", &pending),
+                Kind::Text => delta(out, index, label, "text_delta\",\"text\":", &pending),
+                Kind::Thinking { .. } => delta(out, index, label, "thinking_delta\",\"thinking\":", &pending),
+                Kind::Tool { .. } => {
+                    delta(out, index, label, "input_json_delta\",\"partial_json\":", &pending)
+                }
                 // Its start said it all.
                 Kind::Redacted => {}
             }
@@ -199,7 +225,7 @@ impl Block {
         if let Kind::Thinking { signature, .. } = &mut self.kind
             && let Some(signature) = signature.take()
         {
-            delta(out, index, "signature_delta\",\"signature\":", &signature);
+            delta(out, index, label, "signature_delta\",\"signature\":", &signature);
         }
     }
 
@@ -228,9 +254,13 @@ pub(super) fn frame<T: Serialize>(out: &mut BytesMut, name: &str, data: &T) {
 
 /// Appends one delta, by hand because most of every stream consists of these. `kind_and_member` is the rest of the
 /// delta between its type's opening quote and the text.
-fn delta(out: &mut BytesMut, index: u64, kind_and_member: &str, text: &str) {
+fn delta(out: &mut BytesMut, index: u64, label: &mut Option<String>, kind_and_member: &str, text: &str) {
     push_raw(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
     push_number(out, index);
+    if let Some(label) = label.take() {
+        push_raw(out, ",\"seawall\":");
+        push_raw(out, &label);
+    }
     push_raw(out, ",\"delta\":{\"type\":\"");
     push_raw(out, kind_and_member);
     push_str(out, text);
@@ -243,6 +273,8 @@ struct Start<'a> {
     kind: &'static str,
     index: u64,
     content_block: ContentBlock<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seawall: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use super::{UsageCounts, finish_of};
 use crate::event::{Event, Finish, ToolDelta, WireEvent};
 use crate::protocol::loose::{Count, Presence, Text};
-use crate::protocol::reader::{Peek, Sink};
-use crate::protocol::template::{Templates, unescape};
+use crate::protocol::reader::{BlockKind, Peek, Place, Sink};
+use crate::protocol::template::Templates;
 
 /// Tool blocks beyond this are not followed; no model calls that many at once.
 const MAX_TOOLS: usize = 1024;
@@ -19,6 +19,7 @@ pub(in crate::protocol) struct Reader {
     usage: UsageCounts,
     /// Block indices of the tool calls so far; the position is the call's number.
     tools: Vec<u64>,
+    place: Place,
 }
 
 #[derive(Default, Deserialize)]
@@ -90,6 +91,10 @@ struct Delta<'a> {
 }
 
 impl Reader {
+    pub(in crate::protocol) fn place(&self) -> Place {
+        self.place
+    }
+
     pub(in crate::protocol) fn read(&mut self, event: &WireEvent, sink: &mut impl Sink) -> Peek {
         let data = &event.data;
         if event.event.as_deref() == Some("error") {
@@ -97,7 +102,7 @@ impl Reader {
         }
         if let Some(text) = self.templates.text(data) {
             if !text.is_empty() {
-                sink.add(0, || Event::Text(unescape(text)));
+                sink.add_text(0, text);
             }
             return Peek { content: !text.is_empty(), ..Peek::default() };
         }
@@ -117,6 +122,10 @@ impl Reader {
                     self.templates.learn(data, text, None);
                 }
                 peek
+            }
+            "content_block_stop" => {
+                self.place.open = None;
+                Peek::default()
             }
             "message_delta" => self.message_delta(&frame.delta.unwrap_or_default(), frame.usage, sink),
             "message_stop" => {
@@ -157,6 +166,8 @@ impl Reader {
     }
 
     fn block_start(&mut self, index: u64, block: &Block<'_>, sink: &mut impl Sink) -> Peek {
+        let kind = if block.kind.or_empty() == "text" { BlockKind::Text } else { BlockKind::Other };
+        self.place = Place { open: Some((index, kind)), next: index.saturating_add(1) };
         match block.kind.or_empty() {
             "text" => text_peek(block.text.or_empty(), sink),
             "thinking" => reasoning_peek(&block.thinking, &block.signature, sink),
@@ -184,7 +195,7 @@ impl Reader {
                 Peek { content: true, tool: true, ..Peek::default() }
             }
             // Tools that run at the provider: content for a relay, without a counterpart in other protocols.
-            _ => Peek { content: true, tool: true, ..Peek::default() },
+            _ => Peek { content: true, tool: true, provider_tool: true, ..Peek::default() },
         }
     }
 
@@ -202,7 +213,8 @@ impl Reader {
                         Event::ToolCall(ToolDelta { index: number, arguments, ..ToolDelta::default() })
                     });
                 }
-                Peek { content: true, tool: true, ..Peek::default() }
+                let provider_tool = !self.tools.contains(&index);
+                Peek { content: true, tool: true, provider_tool, ..Peek::default() }
             }
             // Citations and their like add to a block that has text of its own.
             _ => Peek::default(),
@@ -228,5 +240,5 @@ fn reasoning_peek(text: &Text<'_>, opaque: &Text<'_>, sink: &mut impl Sink) -> P
     if content {
         sink.add(0, || Event::Reasoning { text: text.or_empty().to_owned(), opaque: opaque.to_owned() });
     }
-    Peek { content, ..Peek::default() }
+    Peek { content, reasoning: true, signed: opaque.some().is_some(), ..Peek::default() }
 }

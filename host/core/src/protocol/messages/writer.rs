@@ -2,24 +2,40 @@
 
 use bytes::BytesMut;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::blocks::{Blocks, TooMuchInterleaved, frame};
 use super::{WrittenUsage, finish_word, is_signature};
 use crate::event::{Event, Finish, FinishReason, StreamEvent, Usage};
-use crate::protocol::writer::WriterContext;
+use crate::protocol::reader::Place;
+use crate::protocol::writer::{Labels, WriterContext};
 use crate::reply::ClientError;
 
 /// One stream. The protocol has one choice; events of others are left out.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::protocol) struct Writer {
     started: bool,
     blocks: Blocks,
     usage: Option<Usage>,
     /// Held until the end, because it goes out together with the usage.
     finish: Option<Finish>,
+    /// The extension member of the end.
+    label: Option<String>,
 }
 
 impl Writer {
+    /// Behind a stream whose start and first blocks the client has had.
+    pub(in crate::protocol) fn behind_relay(place: Place) -> Self {
+        Self { started: true, blocks: Blocks::behind(place), ..Self::default() }
+    }
+
+    /// Another upstream goes on: its usage and its end replace the other's.
+    pub(in crate::protocol) fn go_on(&mut self, labels: Labels) {
+        (self.usage, self.finish) = (None, None);
+        self.blocks.label = labels.first;
+        self.label = labels.last;
+    }
+
     pub(in crate::protocol) fn write(
         &mut self,
         event: &StreamEvent,
@@ -78,6 +94,7 @@ impl Writer {
                 kind: "message_delta",
                 delta: StopDelta { stop_reason: finish_word(reason), stop_sequence },
                 usage: WrittenUsage::from(&usage),
+                seawall: self.label.take().and_then(|label| RawValue::from_string(label).ok()),
             },
         );
     }
@@ -128,6 +145,8 @@ struct MessageDelta<'a> {
     kind: &'static str,
     delta: StopDelta<'a>,
     usage: WrittenUsage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seawall: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]

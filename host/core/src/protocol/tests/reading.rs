@@ -33,6 +33,14 @@ fn content() -> Peek {
     Peek { content: true, ..Peek::default() }
 }
 
+fn reasoning() -> Peek {
+    Peek { reasoning: true, ..content() }
+}
+
+fn signed() -> Peek {
+    Peek { signed: true, ..reasoning() }
+}
+
 /// Peek and decode agree, and say this.
 fn check(protocol: Protocol, data: &str, peek: Peek, events: Vec<Event>) {
     let mut out = Vec::new();
@@ -65,13 +73,13 @@ fn chat_preambles_are_no_content() {
 fn chat_content() {
     let tools = || Peek { content: true, tool: true, ..Peek::default() };
     delta(r#"{"content":"a\n\"b\""}"#, content(), vec![text("a\n\"b\"")]);
-    delta(r#"{"reasoning_content":"r","reasoning":"r"}"#, content(), vec![thought("r", None)]);
-    delta(r#"{"reasoning":"r","content":"t"}"#, content(), vec![thought("r", None), text("t")]);
-    delta(r#"{"reasoning_opaque":"s"}"#, content(), vec![thought("", Some("s"))]);
+    delta(r#"{"reasoning_content":"r","reasoning":"r"}"#, reasoning(), vec![thought("r", None)]);
+    delta(r#"{"reasoning":"r","content":"t"}"#, reasoning(), vec![thought("r", None), text("t")]);
+    delta(r#"{"reasoning_opaque":"s"}"#, signed(), vec![thought("", Some("s"))]);
     delta(r#"{"refusal":"no"}"#, content(), vec![text("no")]);
     delta(
         r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"r"}]},{"type":"text","text":"t"},{"type":"reference"}]}"#,
-        content(),
+        reasoning(),
         vec![thought("r", None), text("t")],
     );
     delta(
@@ -201,19 +209,24 @@ fn messages_events() {
         see(&format!(r#"{{"type":"content_block_delta","index":0,"delta":{delta}}}"#), peek, events);
     };
     delta(r#"{"type":"text_delta","text":"x"}"#, content(), vec![text("x")]);
-    delta(r#"{"type":"thinking_delta","thinking":"x"}"#, content(), vec![thought("x", None)]);
-    delta(r#"{"type":"signature_delta","signature":"s"}"#, content(), vec![thought("", Some("s"))]);
+    delta(r#"{"type":"thinking_delta","thinking":"x"}"#, reasoning(), vec![thought("x", None)]);
+    delta(r#"{"type":"signature_delta","signature":"s"}"#, signed(), vec![thought("", Some("s"))]);
     delta(r#"{"type":"citations_delta","citation":{}}"#, none(), vec![]);
     let block = |block: &str, peek, events| {
         see(&format!(r#"{{"type":"content_block_start","index":0,"content_block":{block}}}"#), peek, events);
     };
-    block(r#"{"type":"redacted_thinking","data":"s"}"#, content(), vec![thought("", Some("s"))]);
+    block(r#"{"type":"redacted_thinking","data":"s"}"#, signed(), vec![thought("", Some("s"))]);
     block(
         r#"{"type":"tool_use","id":"t","name":"f","input":{}}"#,
         tools(),
         vec![tool(0, Some("t"), Some("f"), "")],
     );
-    block(r#"{"type":"server_tool_use","id":"t","name":"web_search","input":{}}"#, tools(), vec![]);
+    block(
+        r#"{"type":"server_tool_use","id":"t","name":"web_search","input":{}}"#,
+        Peek { provider_tool: true, ..tools() },
+        vec![],
+    );
+    block(r#"{"type":"thinking","thinking":""}"#, Peek { content: false, ..reasoning() }, vec![]);
     let stopped = r#"{"type":"message_delta","delta":{"stop_reason":"stop_sequence","stop_sequence":"END"},"usage":{}}"#;
     let finish = Finish {
         reason: FinishReason::StopSequence,

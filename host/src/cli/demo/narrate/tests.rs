@@ -31,6 +31,7 @@ fn ended(outcome: Outcome, target: Option<&str>, attempts: u32) -> Note {
         after: Duration::from_millis(1234),
         class,
         usage: None,
+        spent: None,
     }
 }
 
