@@ -32,7 +32,7 @@ use tokio::time::Instant;
 pub use self::json::AdminError;
 pub use self::plugins::PluginControl;
 use crate::config::Config;
-use crate::ingress::Routes;
+use crate::ingress::{Admission, Routes};
 use crate::shutdown::PhaseWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -45,6 +45,8 @@ pub struct Admin {
     pub addr: SocketAddr,
     /// The configuration that serves now.
     pub config: Arc<ArcSwap<Config>>,
+    /// The places for requests at the data port.
+    pub(crate) ingress: Arc<Admission>,
     /// Health of targets.
     pub targets: Arc<Targets>,
     /// Armed faults.

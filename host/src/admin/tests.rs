@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::json::AdminError;
 use super::{Admin, Door, PluginControl, routes as table};
 use crate::config::{Config, Environment, Source};
-use crate::ingress::Routes;
+use crate::ingress::{Admission, Routes};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -58,6 +58,7 @@ fn desk() -> (Routes, Shutdown) {
     let admin = Admin {
         token: "secret-token".into(),
         addr: "127.0.0.1:8081".parse().unwrap(),
+        ingress: Arc::new(Admission::new(config.server.admission)),
         config: Arc::new(ArcSwap::from_pointee(config)),
         targets: Arc::new(Targets::new(clock.clone(), random, silence.clone(), BreakerSettings::default())),
         chaos: Arc::new(Chaos::new(clock, silence)),
@@ -171,7 +172,8 @@ async fn readiness_gives_reasons_without_names() {
 async fn status_is_one_object() {
     let (routes, _shutdown) = desk();
     let status = read(call(&routes, Method::GET, "/admin/status", &[TOKEN], "").await).await;
-    for member in ["version", "uptime_s", "phase", "ready", "reasons", "faults_armed", "counters", "targets"]
+    for member in
+        ["version", "uptime_s", "phase", "ready", "reasons", "faults_armed", "ingress", "counters", "targets"]
     {
         assert!(status.get(member).is_some(), "{member} is missing in {status}");
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use seawall_core::breaker::BreakerSettings;
 use seawall_core::settings::Timeouts;
 use secrecy::SecretString;
 
@@ -109,6 +110,7 @@ impl Config {
             state_dir,
             providers,
             aliases: BTreeMap::new(),
+            breaker: BreakerSettings::default(),
             default_timeouts: Timeouts::default(),
             access: Access::Open,
         })

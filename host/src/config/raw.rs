@@ -9,10 +9,14 @@ use seawall_core::settings::Timeouts;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::breaker::RawBreaker;
 use super::reader::{At, Context, Section, wrong_type};
 use super::secret::SecretRef;
 use super::{LogFormat, Problem, value};
 use seawall_core::settings::CapabilityOverrides;
+
+/// More than any machine serves at a time; a larger number is a typing error.
+const MOST_REQUESTS: usize = 1_000_000;
 
 /// The whole file.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ pub(super) struct RawConfig {
     pub(super) providers: Vec<RawProvider>,
     pub(super) models: Vec<RawAlias>,
     pub(super) default_timeouts: RawTimeouts,
+    pub(super) breaker: RawBreaker,
 }
 
 impl RawConfig {
@@ -38,6 +43,7 @@ impl RawConfig {
             providers: root.named_tables("providers", RawProvider::read),
             models: root.named_tables("models", RawAlias::read),
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
+            breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
         })
     }
 }
@@ -52,6 +58,10 @@ pub(super) struct RawServer {
     pub(super) max_event_bytes: Option<At<usize>>,
     pub(super) log_format: Option<At<LogFormat>>,
     pub(super) shutdown_timeout: Option<At<Duration>>,
+    pub(super) max_requests: Option<At<usize>>,
+    pub(super) max_queued: Option<At<usize>>,
+    pub(super) queue_timeout: Option<At<Duration>>,
+    pub(super) send_timeout: Option<At<Duration>>,
 }
 
 impl RawServer {
@@ -64,6 +74,10 @@ impl RawServer {
             max_event_bytes: section.get("max_event_bytes", value::size),
             log_format: section.get("log_format", value::log_format),
             shutdown_timeout: section.get("shutdown_timeout", value::duration),
+            max_requests: section.get("max_requests", |_, item| value::count(item, 1, MOST_REQUESTS)),
+            max_queued: section.get("max_queued", |_, item| value::count(item, 0, MOST_REQUESTS)),
+            queue_timeout: section.get("queue_timeout", value::duration),
+            send_timeout: section.get("send_timeout", value::duration),
         }
     }
 }

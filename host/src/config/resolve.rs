@@ -17,10 +17,13 @@ use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawProvider, RawServe
 use super::reader::{At, Context};
 use super::secret::SecretRef;
 use super::{
-    Access, Admin, Client, Config, ConfigErrors, Environment, LogFormat, Problem, Provider, Server, Source,
+    Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Problem, Provider,
+    Server, Source,
 };
 
 const MIB: usize = 1 << 20;
+/// Who waits behind an eighth as many requests as are worked on waits about an eighth of their time.
+const QUEUE_SHARE: usize = 8;
 const NAME_RULE: &str = "letters, digits, `-`, `_`, `.` and `:`, at most 128";
 
 /// Defaults of everything that can be left out.
@@ -32,6 +35,12 @@ pub(super) fn default_server() -> Server {
         max_event_bytes: 8 * MIB,
         log_format: LogFormat::Auto,
         shutdown_timeout: Duration::from_secs(300),
+        admission: Admission {
+            max_requests: 4096,
+            max_queued: 4096 / QUEUE_SHARE,
+            queue_timeout: Duration::from_millis(250),
+        },
+        send_timeout: Duration::from_secs(30),
     }
 }
 
@@ -88,6 +97,7 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         state_dir: state_dir?,
         providers,
         aliases,
+        breaker: raw.breaker.resolve(context),
         default_timeouts,
         access,
     })
@@ -98,6 +108,7 @@ fn resolve_server(raw: RawServer) -> Server {
         found.map_or(default, |found| found.value)
     }
     let default = default_server();
+    let max_requests = pick(raw.max_requests, default.admission.max_requests);
     Server {
         listen: pick(raw.listen, default.listen),
         max_body_bytes: pick(raw.max_body_bytes, default.max_body_bytes),
@@ -105,6 +116,12 @@ fn resolve_server(raw: RawServer) -> Server {
         max_event_bytes: pick(raw.max_event_bytes, default.max_event_bytes),
         log_format: pick(raw.log_format, default.log_format),
         shutdown_timeout: pick(raw.shutdown_timeout, default.shutdown_timeout),
+        admission: Admission {
+            max_requests,
+            max_queued: pick(raw.max_queued, max_requests.div_ceil(QUEUE_SHARE)),
+            queue_timeout: pick(raw.queue_timeout, default.admission.queue_timeout),
+        },
+        send_timeout: pick(raw.send_timeout, default.send_timeout),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONNECTION, CONTENT_ENCODING};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use seawall_core::egress;
@@ -12,6 +12,7 @@ use seawall_core::protocol;
 use seawall_core::reply::ClientError;
 use seawall_core::request::{Protocol, Request, RequestId};
 
+use super::admission::Place;
 use super::{Ingress, body};
 use crate::shutdown::Phase;
 
@@ -19,40 +20,66 @@ use crate::shutdown::Phase;
 const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
 
 impl Ingress {
-    /// The request, or what is wrong with it.
+    /// The request with its place, or what is wrong with it.
     pub(super) async fn admit(
         &self,
         protocol: Protocol,
         id: RequestId,
         head: Parts,
         mut body: Body,
-    ) -> Result<Request, ClientError> {
-        let read = self.read(protocol, id, head, &mut body).await;
+    ) -> Result<(Request, Place), ClientError> {
+        let knock = match self.knock(&head.headers).await {
+            Ok(knock) => knock,
+            Err(error) => {
+                // Who asked first whether to send the body at all has its answer before it does.
+                if !head.headers.contains_key(EXPECT) {
+                    body::discard(&mut body).await;
+                }
+                return Err(error);
+            }
+        };
+        let read = self.read(protocol, id, knock, head, &mut body).await;
         if read.is_err() {
             body::discard(&mut body).await;
         }
         read
     }
 
+    /// Everything that can be refused before the body is read. Who may not call takes no place.
+    async fn knock(&self, headers: &HeaderMap) -> Result<Knock, ClientError> {
+        if self.phase.phase() >= Phase::Draining {
+            return Err(leaving());
+        }
+        let tenant = self.caller(headers)?;
+        refuse_encoded(headers)?;
+        let deadline = deadline(headers)?;
+        let place = self.admission.place(&self.ids).await?;
+        Ok(Knock { tenant, deadline, place })
+    }
+
     async fn read(
         &self,
         protocol: Protocol,
         id: RequestId,
+        knock: Knock,
         head: Parts,
         body: &mut Body,
-    ) -> Result<Request, ClientError> {
-        if self.phase.phase() >= Phase::Draining {
-            return Err(leaving());
-        }
-        let tenant = self.caller(&head.headers)?;
-        refuse_encoded(&head.headers)?;
-        let deadline = deadline(&head.headers)?;
+    ) -> Result<(Request, Place), ClientError> {
+        let Knock { tenant, deadline, place } = knock;
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
         let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
-        Ok(Request { id, protocol, tenant, facts, body: Arc::new(body), deadline })
+        let request = Request { id, protocol, tenant, facts, body: Arc::new(body), deadline };
+        Ok((request, place))
     }
+}
+
+/// Somebody who may call, with a place.
+struct Knock {
+    tenant: Arc<str>,
+    deadline: Option<Duration>,
+    place: Place,
 }
 
 /// What clients are told when there is no time left to answer them.

@@ -279,3 +279,28 @@ fn an_unreadable_file_says_so() {
     let errors = super::Config::load(&binary, &super::environment()).unwrap_err();
     assert!(errors.to_string().contains("text in UTF-8"), "{errors}");
 }
+
+#[test]
+fn limits_of_the_ingress() {
+    let server = |line: &str| format!("[server]\n{line}\n");
+    check_with_provider(&server("max_requests = 0"), &["4:16: 0 is out of range (a whole number from 1 to"]);
+    check_with_provider(&server("max_queued = -1"), &["4:14: -1 is out of range (a whole number from 0 to"]);
+    check_with_provider(&server("max_requests = \"10\""), &["expected a whole number, found string"]);
+    check_with_provider(&server("send_timout = \"1s\""), &["did you mean `send_timeout`?"]);
+}
+
+#[test]
+fn breakers() {
+    let breaker = |line: &str| format!("[breaker]\n{line}\n");
+    check_with_provider(&breaker("consecutive = 0"), &["4:15: 0 is out of range"]);
+    check_with_provider(&breaker("failure_rate = 50"), &["4:16: 50 is not a share (above 0 and at most 1"]);
+    check_with_provider(&breaker("failure_rate = 0"), &["0 is not a share"]);
+    check_with_provider(&breaker("probes = 21"), &["21 is out of range (a whole number from 1 to 20)"]);
+    check_with_provider(&breaker("open_bse = \"1s\""), &["did you mean `open_base`?"]);
+    check_with_provider(
+        &breaker("open_base = \"20s\""),
+        &[
+            "4:13: the first open time (20s) is longer than the longest (15s) (set open_base to at most open_cap)",
+        ],
+    );
+}

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seawall_core::breaker::BreakerSettings;
 use secrecy::ExposeSecret;
 
 use super::{ONE_PROVIDER, good};
@@ -14,6 +15,8 @@ fn everything_but_a_provider_can_be_left_out() {
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
     assert_eq!(config.server.max_body_bytes, 32 << 20);
     assert_eq!(config.server.log_format, LogFormat::Auto);
+    assert_eq!((config.server.admission.max_requests, config.server.admission.max_queued), (4096, 512));
+    assert_eq!(config.breaker, BreakerSettings::default());
     assert_eq!(config.plugins_dir, Path::new("/etc/seawall/plugins.d"));
     assert_eq!(config.state_dir, Path::new("/home/op/.local/state/seawall"));
     assert!(config.admin.token.is_none() && config.aliases.is_empty());
@@ -35,6 +38,20 @@ fn everything_can_be_said() {
         max_event_bytes = 65_536
         log_format = "json"
         shutdown_timeout = "10s"
+        max_requests = 100
+        queue_timeout = "50ms"
+        send_timeout = "1m"
+        [breaker]
+        consecutive = 5
+        failure_rate = 1
+        rate_minimum = 50
+        window = "1m"
+        open_base = "1s"
+        open_cap = "2s"
+        hint_cap = "1m"
+        probes = 1
+        ramp = "5s"
+        forgive = "2m"
         [admin]
         listen = "[::1]:9001"
         token = { env = "OTHER_KEY" }
@@ -70,6 +87,23 @@ fn everything_can_be_said() {
     assert_eq!(config.server.max_event_bytes, 65_536);
     assert_eq!(config.server.log_format, LogFormat::Json);
     assert_eq!(config.server.shutdown_timeout, Duration::from_secs(10));
+    let admission = config.server.admission;
+    assert_eq!((admission.max_requests, admission.max_queued), (100, 13), "an eighth unless said");
+    assert_eq!(admission.queue_timeout, Duration::from_millis(50));
+    assert_eq!(config.server.send_timeout, Duration::from_secs(60));
+    let breaker = BreakerSettings {
+        consecutive: 5,
+        failure_rate: 1.0,
+        rate_minimum: 50,
+        window: Duration::from_secs(60),
+        open_base: Duration::from_secs(1),
+        open_cap: Duration::from_secs(2),
+        hint_cap: Duration::from_secs(60),
+        probes: 1,
+        ramp: Duration::from_secs(5),
+        forgive: Duration::from_secs(120),
+    };
+    assert_eq!(config.breaker, breaker);
     assert_eq!(config.admin.listen.to_string(), "[::1]:9001");
     assert_eq!(config.admin.token.as_ref().unwrap().expose_secret(), "sk-two");
     assert_eq!(config.plugins_dir, Path::new("/etc/seawall/../plugins"));
