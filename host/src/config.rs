@@ -33,6 +33,7 @@ use std::time::Duration;
 
 pub use access::{Access, Client};
 pub use environment::Environment;
+pub(crate) use names::nearest;
 pub use plugins::{PluginFacts, PluginKind};
 pub use problem::{ConfigErrors, Problem};
 pub use resolve::{DEFAULT_PLUGINS_DIR, default_state_dir};

@@ -103,7 +103,7 @@ fn list<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
 }
 
 /// The known word that was probably meant: at most a third of the letters differ.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST_COMPARED {
         return None;
     }
