@@ -18,6 +18,7 @@ mod plugins;
 mod problem;
 mod raw;
 mod reader;
+mod resilience;
 mod resolve;
 mod secret;
 mod source;
@@ -134,6 +135,8 @@ pub struct Provider {
     pub credential: Option<SecretString>,
     /// The adapter's own settings as JSON text, always an object.
     pub config: Arc<str>,
+    /// What it shares its fate with (a vendor, a cloud region); empty = only itself.
+    pub domains: Vec<Arc<str>>,
     /// What the operator knows better than the adapter, by upstream model.
     pub models: BTreeMap<Arc<str>, Arc<CapabilityOverrides>>,
 }

@@ -10,6 +10,7 @@ mod body;
 mod caller;
 mod intake;
 mod models;
+mod relay;
 mod stream;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ use seawall_core::request::{Protocol, Request, RequestId};
 
 pub(crate) use self::admission::{Admission, Load};
 pub(crate) use self::caller::bearer_token;
+pub(crate) use self::relay::relayed;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::shutdown::{Phase, PhaseWatch};

@@ -4,7 +4,6 @@
 mod listener;
 mod patience;
 mod plugins;
-mod relay;
 
 #[cfg(test)]
 mod tests;

@@ -53,7 +53,9 @@ impl Config {
 
     fn direct(&self, name: &str, id: TargetId) -> Alias {
         let overrides = self.overrides(&id);
-        let target = AliasTarget { overrides, ..AliasTarget::new(id) };
+        let domains = self.providers.get(&id.provider).map(|provider| provider.domains.clone());
+        let domains = domains.unwrap_or_default();
+        let target = AliasTarget { overrides, domains, ..AliasTarget::new(id) };
         Alias { timeouts: self.default_timeouts, ..Alias::new(name, vec![target]) }
     }
 

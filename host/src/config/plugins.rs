@@ -124,6 +124,7 @@ fn found_provider(id: &Arc<str>, credential: String) -> Provider {
         base_url: None,
         credential: Some(SecretString::from(credential.trim().to_owned())),
         config: "{}".into(),
+        domains: Vec::new(),
         models: BTreeMap::new(),
     }
 }

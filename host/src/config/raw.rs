@@ -11,6 +11,7 @@ use toml::de::DeValue;
 
 use super::breaker::RawBreaker;
 use super::reader::{At, Context, Section, wrong_type};
+use super::resilience::RawResilience;
 use super::secret::SecretRef;
 use super::{LogFormat, Problem, value};
 use seawall_core::settings::CapabilityOverrides;
@@ -121,6 +122,7 @@ pub(super) struct RawProvider {
     pub(super) base_url: Option<At<String>>,
     pub(super) credential: Option<At<SecretRef>>,
     pub(super) config: Option<At<String>>,
+    pub(super) domains: Option<At<Vec<At<String>>>>,
     pub(super) models: Vec<(At<String>, CapabilityOverrides)>,
 }
 
@@ -133,6 +135,7 @@ impl RawProvider {
             base_url: section.get("base_url", value::base_url),
             credential: section.get("credential", SecretRef::read),
             config: section.get("config", value::settings),
+            domains: section.get("domains", value::names),
             models: section.named_tables("models", |model, section| (model, overrides(section))),
         }
     }
@@ -162,6 +165,7 @@ pub(super) struct RawAlias {
     pub(super) policy: Option<RawPolicy>,
     pub(super) reroute_content_filter: Option<At<bool>>,
     pub(super) report_alias: Option<At<bool>>,
+    pub(super) resilience: RawResilience,
 }
 
 impl RawAlias {
@@ -173,15 +177,24 @@ impl RawAlias {
             policy: section.table("policy", RawPolicy::read).flatten(),
             reroute_content_filter: section.get("reroute_content_filter", value::boolean),
             report_alias: section.get("report_model", value::report_model),
+            resilience: RawResilience::read(section),
         }
     }
 }
 
-/// `"provider/model"` or `{ target = "provider/model", weight = 2 }`
+/// `"provider/model"` or `{ target = "provider/model", weight = 2, timeouts = { first_token = "60s" } }`
 #[derive(Debug)]
 pub(super) struct RawTarget {
     pub(super) name: String,
     pub(super) weight: f64,
+    pub(super) first_token: Option<Duration>,
+    pub(super) answer: Option<Duration>,
+}
+
+impl RawTarget {
+    fn named(name: String) -> Self {
+        Self { name, weight: 1.0, first_token: None, answer: None }
+    }
 }
 
 fn targets(context: &Context<'_>, item: &Spanned<DeValue<'_>>) -> Result<Vec<At<RawTarget>>, Problem> {
@@ -200,11 +213,16 @@ fn target(context: &Context<'_>, item: &Spanned<DeValue<'_>>) -> Option<At<RawTa
         DeValue::Table(_) => context.table(item, "models.*.targets".into(), |section| {
             let name = section.require("target", "target = \"provider/model\"", value::non_empty);
             let weight = section.get("weight", value::weight).map_or(1.0, |found| found.value);
-            name.map(|name| RawTarget { name: name.value, weight })
+            let own = section.table("timeouts", |limits| {
+                let mut limit = |key| limits.get(key, value::duration).map(|found| found.value);
+                (limit("first_token"), limit("answer"))
+            });
+            let (first_token, answer) = own.unwrap_or_default();
+            name.map(|name| RawTarget { weight, first_token, answer, ..RawTarget::named(name.value) })
         })?,
         _ => {
             let name = value::non_empty(context, item).map_err(|problem| problem.or_at(&item.span()));
-            context.check(name).map(|name| RawTarget { name, weight: 1.0 })
+            context.check(name).map(RawTarget::named)
         }
     };
     found.map(|value| At { value, at: item.span() })

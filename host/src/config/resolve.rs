@@ -168,8 +168,13 @@ fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Opt
     let name: ProviderName = raw.name.value.into();
     let models =
         raw.models.into_iter().map(|(model, overrides)| (model.value.into(), Arc::new(overrides))).collect();
+    let domains = raw.domains.map(|found| found.value).unwrap_or_default();
+    for domain in &domains {
+        check_name("domain", domain, context);
+    }
     Some(Provider {
         name,
+        domains: domains.into_iter().map(|domain| domain.value.into()).collect(),
         adapter: raw.adapter?.value.into(),
         base_url: raw.base_url.map(|url| url.value.into()),
         credential,
@@ -203,7 +208,7 @@ fn resolve_alias(
             context.report(Problem::new("duplicate-target", cause).at(target.at.clone()).fix(fix));
         }
     }
-    Some(Alias {
+    let mut alias = Alias {
         timeouts: raw.timeouts.over(defaults),
         policy: raw.policy.as_ref().map(|policy| PolicyChoice {
             plugin: policy.plugin.value.as_str().into(),
@@ -212,7 +217,9 @@ fn resolve_alias(
         reroute_content_filter: raw.reroute_content_filter.as_ref().is_some_and(|found| found.value),
         report_alias: raw.report_alias.as_ref().is_some_and(|found| found.value),
         ..Alias::new(raw.name.value.as_str(), targets)
-    })
+    };
+    raw.resilience.apply(&mut alias, context);
+    Some(alias)
 }
 
 fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<AliasTarget, Problem> {
@@ -236,7 +243,14 @@ fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<Alia
     }
     let provider = providers.resolved.get(&id.provider);
     let overrides = provider.and_then(|provider| provider.models.get(&id.model).cloned());
-    Ok(AliasTarget { weight: raw.value.weight, overrides, ..AliasTarget::new(id) })
+    Ok(AliasTarget {
+        weight: raw.value.weight,
+        overrides,
+        first_token: raw.value.first_token,
+        answer: raw.value.answer,
+        domains: provider.map(|provider| provider.domains.clone()).unwrap_or_default(),
+        ..AliasTarget::new(id)
+    })
 }
 
 /// Names go into URLs, metrics and headers; the first slash of a model name separates provider and model.

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::interpolate::interpolate;
-use super::reader::{Context, wrong_type};
+use super::reader::{At, Context, wrong_type};
 use super::{LogFormat, Problem};
 
 type Read<T> = Result<T, Problem>;
@@ -213,6 +213,18 @@ pub(super) fn choice<T: Copy>(context: &Context<'_>, item: Item<'_, '_>, choices
         Problem::new("bad-choice", format!("`{text}` is not one of the choices"))
             .fix(format!("choose {}", names.join(" or ")))
     })
+}
+
+/// A list of words of the operator's choice.
+pub(super) fn names(context: &Context<'_>, item: Item<'_, '_>) -> Read<Vec<At<String>>> {
+    let DeValue::Array(items) = item.get_ref() else {
+        return Err(wrong_type("a list of names", item.get_ref()).fix("put it in brackets: [\"name\"]"));
+    };
+    let name = |item: &Spanned<DeValue<'_>>| {
+        let name = non_empty(context, item).map_err(|problem| problem.or_at(&item.span()))?;
+        Ok(At { value: name, at: item.span() })
+    };
+    items.iter().map(name).collect()
 }
 
 /// Settings of a plugin: a table, as JSON, with variables filled in at every depth.

@@ -18,8 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::patience::Patient;
-use super::relay::relayed;
-use crate::ingress::Routes;
+use crate::ingress::{Routes, relayed};
 use crate::shutdown::{Phase, PhaseWatch};
 use crate::tasks::Tasks;
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_core::breaker::BreakerSettings;
+use seawall_core::settings::{Alias, Atomic, Probe, Slo, StreamSettings};
 use secrecy::ExposeSecret;
 
 use super::{ONE_PROVIDER, good};
@@ -130,6 +131,63 @@ fn everything_can_be_said() {
     assert!(chat.reroute_content_filter && chat.report_alias);
     assert_eq!(chat.timeouts.total, Duration::from_millis(250));
     assert_eq!(chat.timeouts.stall, Duration::from_millis(2500), "inherited from [defaults.timeouts]");
+}
+
+#[test]
+fn an_alias_says_what_is_done_about_failures() {
+    let config = good(
+        r#"
+        [providers.up]
+        adapter = "chatty"
+        domains = ["vendor", "eu-west-1"]
+        [providers.down]
+        adapter = "chatty"
+        [models.plain]
+        targets = ["up/a", "down/b"]
+        [models.chat]
+        targets = ["up/a", { target = "up/b", timeouts = { first_token = "90s" } }, "down/c", "down/d"]
+        probe = "request"
+        hedge = false
+        continue = ["restart", "instruct"]
+        atomic = "tools+json"
+        slo = { first_token = "1s" }
+        first_token_budget = "40s"
+        pools = [["down/c", "down/d"], ["up/a", "up/b"]]
+        [models.bare]
+        targets = ["up/a"]
+        continue = []
+        atomic = "off"
+        "#,
+    );
+    let plain = &config.aliases["plain"];
+    let usual = Alias::new("plain", plain.targets.clone());
+    assert_eq!((plain.probe, plain.hedge, plain.streams), (usual.probe, true, usual.streams));
+    assert_eq!((plain.slo, plain.first_token_budget), (usual.slo, usual.first_token_budget));
+    assert!(plain.targets.iter().all(|target| target.pool.is_none() && target.first_token.is_none()));
+
+    let chat = &config.aliases["chat"];
+    assert_eq!((chat.probe, chat.hedge), (Probe::Request, false));
+    let streams =
+        StreamSettings { atomic: Atomic::ToolsAndJson, prefill: false, restart: true, instruct: true };
+    assert_eq!(chat.streams, streams);
+    assert_eq!(chat.slo, Slo { first_token: Duration::from_secs(1), ..Slo::default() });
+    assert_eq!(chat.first_token_budget, Duration::from_secs(40));
+    let pools: Vec<_> = chat.targets.iter().map(|target| target.pool).collect();
+    assert_eq!(pools, [Some(1), Some(1), Some(0), Some(0)]);
+    let own: Vec<_> = chat.targets.iter().map(|target| (target.first_token, target.answer)).collect();
+    assert_eq!(own[1], (Some(Duration::from_secs(90)), None));
+    assert_eq!(own[0], (None, None));
+    assert_eq!(*chat.targets[0].domains, ["vendor".into(), "eu-west-1".into()]);
+    assert!(chat.targets[2].domains.is_empty());
+
+    let bare = config.aliases["bare"].streams;
+    assert_eq!((bare.prefill, bare.restart, bare.instruct, bare.atomic), (false, false, false, Atomic::Off));
+    let direct = config.resolve("up/any").unwrap();
+    assert_eq!(
+        direct.targets[0].domains.len(),
+        2,
+        "a target that is named directly has its provider's fate, too"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! So a stream of unknown length is carried over by a task of its own, which gives up when the other end has not taken
 //! a piece in time. What it gives up is reset, never ended as if it were whole. HTTP/1.1 needs none of this: there a
-//! stream is its connection, and [`super::patience`] watches that.
+//! stream is its connection, and the listener watches that.
 
 use std::io;
 use std::pin::Pin;
@@ -27,7 +27,7 @@ enum Piece {
 }
 
 /// The same body, given up when nobody takes its bytes for this long.
-pub(super) fn relayed(body: Body, tasks: &Tasks, limit: Duration) -> Body {
+pub(crate) fn relayed(body: Body, tasks: &Tasks, limit: Duration) -> Body {
     if body.size_hint().exact().is_some() {
         return body;
     }
