@@ -1,4 +1,4 @@
-//! Operators' side: health, status, plugins, chaos, on a listener of its own.
+//! Operators' side: health, status, targets, plugins, chaos, on a listener of its own.
 //!
 //! Denied by default: whatever is not one of the two health answers wants the token, unknown paths included. Browsers are
 //! kept out unless they stand on this very address: a `Host` that is neither loopback nor the listen address (DNS
@@ -8,8 +8,10 @@
 mod chaos;
 mod guard;
 mod json;
+mod order;
 mod plugins;
 mod status;
+mod targets;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ use tokio::time::Instant;
 pub use self::json::AdminError;
 pub use self::plugins::PluginControl;
 use crate::config::Config;
-use crate::ingress::Routes;
+use crate::ingress::{Admission, Routes};
 use crate::shutdown::PhaseWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -45,6 +47,8 @@ pub struct Admin {
     pub addr: SocketAddr,
     /// The configuration that serves now.
     pub config: Arc<ArcSwap<Config>>,
+    /// The places for requests at the data port.
+    pub(crate) ingress: Arc<Admission>,
     /// Health of targets.
     pub targets: Arc<Targets>,
     /// Armed faults.
@@ -81,11 +85,14 @@ enum Door {
 }
 
 /// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 7] {
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 10] {
     [
         ("/livez", Door::Health, get(status::live)),
         ("/readyz", Door::Health, get(status::ready)),
         ("/admin/status", Door::Token, get(status::status)),
+        ("/admin/targets", Door::Token, get(targets::list)),
+        ("/admin/targets/{*target}", Door::Token, get(targets::one).post(targets::act)),
+        ("/admin/providers/{id}", Door::Token, post(targets::clear)),
         ("/admin/plugins", Door::Token, get(plugins::list)),
         ("/admin/plugins/{id}/rollback", Door::Token, post(plugins::rollback)),
         ("/admin/chaos/faults", Door::Token, post(chaos::arm).get(chaos::list).delete(chaos::disarm_all)),

@@ -9,6 +9,7 @@
 //! and a file that tries is masked before it is quoted.
 
 mod access;
+mod breaker;
 mod environment;
 mod exposure;
 mod interpolate;
@@ -17,6 +18,7 @@ mod plugins;
 mod problem;
 mod raw;
 mod reader;
+mod resilience;
 mod resolve;
 mod secret;
 mod source;
@@ -32,9 +34,11 @@ use std::time::Duration;
 
 pub use access::{Access, Client};
 pub use environment::Environment;
+pub(crate) use names::nearest;
 pub use plugins::{PluginFacts, PluginKind};
 pub use problem::{ConfigErrors, Problem};
 pub use resolve::{DEFAULT_PLUGINS_DIR, default_state_dir};
+use seawall_core::breaker::BreakerSettings;
 use seawall_core::settings::{Alias, CapabilityOverrides, Timeouts};
 use seawall_core::target::ProviderName;
 use secrecy::SecretString;
@@ -57,6 +61,8 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, Provider>,
     /// Model names of clients' choice, by name.
     pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// When a target is left alone.
+    pub breaker: BreakerSettings,
     /// Time limits of a target that is named directly.
     pub default_timeouts: Timeouts,
     /// Who may call.
@@ -78,6 +84,21 @@ pub struct Server {
     pub log_format: LogFormat,
     /// How long streams may go on after a stop was asked for.
     pub shutdown_timeout: Duration,
+    /// How many requests are taken.
+    pub admission: Admission,
+    /// How long a client may take no bytes of its answer before its connection is closed.
+    pub send_timeout: Duration,
+}
+
+/// How many requests are worked on, and how many may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Requests and streams at a time, at least one.
+    pub max_requests: usize,
+    /// Requests that may wait for a place; 0 = none.
+    pub max_queued: usize,
+    /// How long one may wait.
+    pub queue_timeout: Duration,
 }
 
 /// How log lines look.
@@ -114,6 +135,8 @@ pub struct Provider {
     pub credential: Option<SecretString>,
     /// The adapter's own settings as JSON text, always an object.
     pub config: Arc<str>,
+    /// What it shares its fate with (a vendor, a cloud region); empty = only itself.
+    pub domains: Vec<Arc<str>>,
     /// What the operator knows better than the adapter, by upstream model.
     pub models: BTreeMap<Arc<str>, Arc<CapabilityOverrides>>,
 }

@@ -4,11 +4,13 @@
 //! understands; a client's credentials, cookies and hop-by-hop headers end here; bodies are read up to a cap and within
 //! a time. When a client leaves, its request is dropped, which cancels the upstream call.
 
+mod admission;
 mod answer;
 mod body;
 mod caller;
 mod intake;
 mod models;
+mod relay;
 mod stream;
 
 #[cfg(test)]
@@ -30,7 +32,9 @@ use seawall_core::random::Random;
 use seawall_core::reply::{ClientError, Reply};
 use seawall_core::request::{Protocol, Request, RequestId};
 
+pub(crate) use self::admission::{Admission, Load};
 pub(crate) use self::caller::bearer_token;
+pub(crate) use self::relay::relayed;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::shutdown::{Phase, PhaseWatch};
@@ -57,6 +61,7 @@ pub type Routes = TowerToHyperService<Router>;
 pub struct Ingress {
     handler: Arc<dyn Handler>,
     config: Arc<ArcSwap<Config>>,
+    admission: Arc<Admission>,
     phase: PhaseWatch,
     ids: Random,
     nonces: RandomState,
@@ -73,7 +78,13 @@ impl Ingress {
     pub fn new(handler: Arc<dyn Handler>, config: Arc<ArcSwap<Config>>, phase: PhaseWatch) -> Arc<Self> {
         let nonces = RandomState::new();
         let ids = Random::seeded(RandomState::new().hash_one(0));
-        Arc::new(Self { handler, config, phase, ids, nonces })
+        let admission = Arc::new(Admission::new(config.load().server.admission));
+        Arc::new(Self { handler, config, admission, phase, ids, nonces })
+    }
+
+    /// The places for requests.
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// All routes.
@@ -103,8 +114,8 @@ impl Ingress {
     async fn answer(self: Arc<Self>, protocol: Protocol, request: HttpRequest) -> Response {
         let id = self.next_id();
         let (head, body) = request.into_parts();
-        let request = match self.admit(protocol, id, head, body).await {
-            Ok(request) => request,
+        let (request, place) = match self.admit(protocol, id, head, body).await {
+            Ok(admitted) => admitted,
             Err(error) => {
                 tracing::debug!(request = %id, status = error.status, code = error.code, "request refused");
                 return answer::refusal(protocol, id, &error);
@@ -115,9 +126,9 @@ impl Ingress {
         let (phase, mut closing) = (self.phase.clone(), self.phase.clone());
         let answered = async move {
             if wants_stream {
-                stream::answer(protocol, id, handling, phase).await
+                stream::answer(protocol, id, handling, phase, place).await
             } else {
-                answer::from_reply(protocol, handling.await, phase)
+                answer::from_reply(protocol, handling.await, phase, place)
             }
         };
         tokio::select! {

@@ -2,6 +2,7 @@
 //! start it here; several can run in one process.
 
 mod listener;
+mod patience;
 mod plugins;
 
 #[cfg(test)]
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use seawall_core::breaker::BreakerSettings;
 use seawall_core::budget::Budget;
 use seawall_core::cascade::{Engine, Limits};
 use seawall_core::fault::Chaos;
@@ -27,7 +27,7 @@ use seawall_wasm::PluginHost;
 use tokio::time::{Instant, sleep};
 
 pub use self::listener::ListenError;
-use self::listener::{Listener, Term};
+use self::listener::{Bounds, Listener, Term};
 use crate::admin::Admin;
 use crate::bundled::bundled_plugins;
 use crate::config::Config;
@@ -147,9 +147,9 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         Arc::clone(&clock),
         Arc::clone(&random),
         notes.clone(),
-        BreakerSettings::default(),
+        config.breaker.clone(),
     ));
-    targets.configure(&configured(&config), &BreakerSettings::default());
+    targets.configure(&configured(&config), &config.breaker);
     let plugins = plugins::start(&config, &state, bundled, options.watch_plugins, &targets).await?;
     let background = Tasks::new();
     let chaos = Arc::new(Chaos::new(Arc::clone(&clock), notes.clone()));
@@ -168,16 +168,19 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         observer: notes.clone(),
         background: Arc::new(background.clone()),
     };
+    let send_timeout = config.server.send_timeout;
     let config = Arc::new(ArcSwap::from_pointee(config));
     let gateway = Arc::new(Gateway::new(Arc::clone(&config), engine));
 
     let shutdown = Shutdown::new();
     let (clients, operators) = (Tasks::new(), Tasks::new());
     let (data_addr, admin_addr) = (data.addr(), admin.addr());
+    let ingress = Ingress::new(gateway.clone(), Arc::clone(&config), shutdown.watch());
     let desk = Admin {
         token: admin_token.secret.clone(),
         addr: admin_addr,
-        config: Arc::clone(&config),
+        config,
+        ingress: Arc::clone(ingress.admission()),
         targets,
         chaos,
         plugins: plugins.clone(),
@@ -187,10 +190,10 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         phase: shutdown.watch(),
         started,
     };
-    let ingress = Ingress::new(gateway.clone(), config, shutdown.watch());
     let term = |until| Term { watch: shutdown.watch(), until };
-    data.serve(ingress.routes(), &clients, term(Phase::Draining), options.max_connections);
-    admin.serve(desk.routes(), &operators, term(Phase::Ended), MAX_ADMIN_CONNECTIONS);
+    let bounds = |connections| Bounds { connections, send: send_timeout };
+    data.serve(ingress.routes(), &clients, term(Phase::Draining), bounds(options.max_connections));
+    admin.serve(desk.routes(), &operators, term(Phase::Ended), bounds(MAX_ADMIN_CONNECTIONS));
     tracing::info!(data = %data_addr, admin = %admin_addr, started_in_ms = elapsed_ms(started), "serving");
     Ok(Running {
         data_addr,

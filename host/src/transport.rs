@@ -8,12 +8,14 @@
 mod address;
 mod body;
 mod clients;
+mod connect;
 mod credentials;
 mod failure;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -90,8 +92,10 @@ impl Transport {
 
     async fn exchange(&self, wire: WireRequest) -> Result<WireReply, TransportFailure> {
         let client = self.clients.for_timeout(wire.connect_timeout)?;
+        let upstream = Arc::clone(&wire.base_url);
         let request = self.prepare(wire)?;
-        let response = client.execute(request).await.map_err(failure::before_headers)?;
+        let answered = connect::UPSTREAM.scope(upstream, client.execute(request));
+        let response = answered.await.map_err(failure::before_headers)?;
         let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
         Ok(WireReply {
             status: head.status.as_u16(),

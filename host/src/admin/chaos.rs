@@ -1,22 +1,18 @@
 //! Faults: what is armed, arming, disarming.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use http_body_util::{BodyExt as _, Limited};
 use seawall_core::fault::{ArmError, DEFAULT_TTL, FaultMatch, FaultOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Shared;
 use super::json::{AdminError, json};
+use super::order::{self, Ttl};
 use crate::config::Config;
 
-/// An order is a few lines.
-const ORDER_BYTES: usize = 64 << 10;
 const EXAMPLE: &str = r#"for example {"kind":"outage","match":{"provider":"NAME"},"config":{},"ttl":"60s"}"#;
 
 #[derive(Deserialize)]
@@ -31,14 +27,6 @@ struct Order {
     ttl: Option<Ttl>,
     #[serde(default)]
     seed: u64,
-}
-
-/// Seconds as a number, or a number with its unit.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Ttl {
-    Seconds(u64),
-    Text(String),
 }
 
 #[derive(Serialize)]
@@ -103,18 +91,8 @@ fn names_exist(config: &Config, matching: &FaultMatch) -> Result<(), AdminError>
 }
 
 async fn read(body: Body) -> Result<FaultOrder, AdminError> {
-    let bad = |message: String| AdminError::new(StatusCode::BAD_REQUEST, "bad_order", message).fix(EXAMPLE);
-    let bytes = Limited::new(body, ORDER_BYTES).collect().await;
-    let bytes =
-        bytes.map_err(|_| bad(format!("the body is broken or larger than {ORDER_BYTES} bytes")))?.to_bytes();
-    let order: Order = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
-    let ttl = match order.ttl {
-        None => DEFAULT_TTL,
-        Some(Ttl::Seconds(seconds)) => Duration::from_secs(seconds),
-        Some(Ttl::Text(text)) => {
-            duration(&text).ok_or_else(|| bad(format!("`ttl` is `{text}`; write `30s`, `500ms` or `5m`")))?
-        }
-    };
+    let order: Order = order::read(body, EXAMPLE).await?;
+    let ttl = order.ttl.as_ref().map_or(Ok(DEFAULT_TTL), |ttl| ttl.read(EXAMPLE))?;
     Ok(FaultOrder {
         kind: order.kind,
         matching: order.matching,
@@ -122,18 +100,6 @@ async fn read(body: Body) -> Result<FaultOrder, AdminError> {
         ttl,
         seed: order.seed,
     })
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let count: u64 = digits.parse().ok()?;
-    match text.strip_prefix(digits)? {
-        "ms" => Some(Duration::from_millis(count)),
-        "s" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_secs(count.checked_mul(60)?)),
-        "h" => Some(Duration::from_secs(count.checked_mul(3600)?)),
-        _ => None,
-    }
 }
 
 fn refused(error: ArmError) -> AdminError {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::json::json;
 use super::{Admin, Shared};
 use crate::health::{NotReady, Readiness};
+use crate::ingress::Load;
 use crate::shutdown::Phase;
 use crate::telemetry::Totals;
 
@@ -39,6 +40,7 @@ struct Status {
     faults_armed: usize,
     connections_and_tasks: usize,
     tasks_panicked: u64,
+    ingress: Load,
     counters: Totals,
     targets: Vec<TargetStatus>,
 }
@@ -59,6 +61,7 @@ pub(super) async fn status(State(admin): State<Shared>) -> Response {
         faults_armed: admin.chaos.list().len(),
         connections_and_tasks: admin.tasks.live(),
         tasks_panicked: admin.tasks.panicked(),
+        ingress: admin.ingress.load(),
         counters: admin.notes.totals(),
         targets: admin.targets.status(),
     };

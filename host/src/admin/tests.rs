@@ -8,17 +8,21 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
 use seawall_core::breaker::BreakerSettings;
+use seawall_core::class::{Class, Failure, Scope};
 use seawall_core::fault::Chaos;
+use seawall_core::outlook::{CallKind, SizeFactor};
 use seawall_core::ports::{PluginSet, PluginSource, Silence, TokioClock};
 use seawall_core::random::Random;
-use seawall_core::targets::Targets;
+use seawall_core::request::RequestId;
+use seawall_core::target::TargetId;
+use seawall_core::targets::{Ask, Targets};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::json::AdminError;
 use super::{Admin, Door, PluginControl, routes as table};
 use crate::config::{Config, Environment, Source};
-use crate::ingress::Routes;
+use crate::ingress::{Admission, Routes};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -29,7 +33,7 @@ const CONFIG: &str = r#"
     [providers.left]
     adapter = "x"
     [models.fast]
-    targets = ["left/m"]
+    targets = ["left/m", "left/vendor/m-2"]
 "#;
 
 #[derive(Debug)]
@@ -51,15 +55,24 @@ impl PluginControl for NoPlugins {
 }
 
 fn desk() -> (Routes, Shutdown) {
+    let (admin, shutdown) = admin();
+    (admin.routes(), shutdown)
+}
+
+fn admin() -> (Admin, Shutdown) {
     let config = Config::parse(Source::new("t", CONFIG), Path::new(""), &Environment::fixed([])).unwrap();
     let shutdown = Shutdown::new();
     let (clock, silence) = (Arc::new(TokioClock), Arc::new(Silence));
     let random = Arc::new(Random::seeded(1));
+    let targets = Targets::new(clock.clone(), random, silence.clone(), BreakerSettings::default());
+    let names = config.aliases.values().flat_map(|alias| &alias.targets).map(|target| target.id.clone());
+    targets.configure(&names.collect::<Vec<_>>(), &BreakerSettings::default());
     let admin = Admin {
         token: "secret-token".into(),
         addr: "127.0.0.1:8081".parse().unwrap(),
+        ingress: Arc::new(Admission::new(config.server.admission)),
         config: Arc::new(ArcSwap::from_pointee(config)),
-        targets: Arc::new(Targets::new(clock.clone(), random, silence.clone(), BreakerSettings::default())),
+        targets: Arc::new(targets),
         chaos: Arc::new(Chaos::new(clock, silence)),
         plugins: Arc::new(NoPlugins),
         control: Arc::new(NoPlugins),
@@ -68,7 +81,7 @@ fn desk() -> (Routes, Shutdown) {
         phase: shutdown.watch(),
         started: Instant::now(),
     };
-    (admin.routes(), shutdown)
+    (admin, shutdown)
 }
 
 async fn call(routes: &Routes, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
@@ -101,7 +114,7 @@ async fn nothing_opens_without_the_token() {
     ];
     let known = table().map(|(path, door, _)| (path, door));
     for (path, door) in known.into_iter().chain(unknown) {
-        let path = path.replace("{id}", "1");
+        let path = path.replace("{id}", "1").replace("{*target}", "left/m");
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS]
         {
             let wrong =
@@ -122,7 +135,9 @@ async fn nothing_opens_without_the_token() {
 #[tokio::test]
 async fn the_token_opens_every_route() {
     let (routes, _shutdown) = desk();
-    for path in ["/admin/status", "/admin/plugins", "/admin/chaos/faults"] {
+    for path in
+        ["/admin/status", "/admin/targets", "/admin/targets/left/m", "/admin/plugins", "/admin/chaos/faults"]
+    {
         assert_eq!(call(&routes, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
     }
     let missing = call(&routes, Method::GET, "/admin/nothing", &[TOKEN], "").await;
@@ -171,7 +186,8 @@ async fn readiness_gives_reasons_without_names() {
 async fn status_is_one_object() {
     let (routes, _shutdown) = desk();
     let status = read(call(&routes, Method::GET, "/admin/status", &[TOKEN], "").await).await;
-    for member in ["version", "uptime_s", "phase", "ready", "reasons", "faults_armed", "counters", "targets"]
+    for member in
+        ["version", "uptime_s", "phase", "ready", "reasons", "faults_armed", "ingress", "counters", "targets"]
     {
         assert!(status.get(member).is_some(), "{member} is missing in {status}");
     }
@@ -217,4 +233,88 @@ async fn plugin_errors_carry_their_words() {
     assert_eq!(read(response).await.pointer("/error/message"), Some(&"no plugin `ghost`".into()));
     let plain = AdminError::new(StatusCode::CONFLICT, "x", "y").into_response();
     assert_eq!(plain.headers()["cache-control"], "no-store");
+}
+
+/// Holds, releases and resets a target, and says after each step what it now is.
+#[tokio::test(start_paused = true)]
+async fn operators_hold_targets_for_a_while() {
+    let (routes, _shutdown) = desk();
+    let act = async |name: &str, order: &str| {
+        let response = call(&routes, Method::POST, &format!("/admin/targets/{name}"), &[TOKEN], order).await;
+        let status = response.status().as_u16();
+        (status, read(response).await)
+    };
+    for name in ["left/m", "left/vendor/m-2", "left%2Fm"] {
+        let (status, target) =
+            act(name, r#"{"action":"force-open","reason":"maintenance","ttl":"30m"}"#).await;
+        assert_eq!((status, &target["circuit"]), (200, &"forced_open".into()), "{name}: {target}");
+        assert_eq!(target["forced_reason"], "maintenance");
+        assert_eq!(target["retry_in_ms"], 30 * 60_000);
+        let (status, target) = act(name, r#"{"action":"release"}"#).await;
+        assert_eq!((status, &target["circuit"]), (200, &"half_open".into()), "{target}");
+        let (_, target) = act(name, r#"{"action":"reset","reason":"it is fine"}"#).await;
+        assert_eq!(target["circuit"], "closed");
+    }
+    let (_, target) = act("left/m", r#"{"action":"force-closed","reason":"false alarm"}"#).await;
+    assert_eq!(target["circuit"], "forced_closed");
+    tokio::time::advance(std::time::Duration::from_secs(3601)).await;
+    let list = read(call(&routes, Method::GET, "/admin/targets", &[TOKEN], "").await).await;
+    assert_eq!(list.pointer("/targets/0/circuit"), Some(&"closed".into()), "an hour unless said: {list}");
+    assert_eq!(list.pointer("/targets/1/target"), Some(&"left/vendor/m-2".into()), "{list}");
+
+    let (status, error) = act("left/m", r#"{"action":"release"}"#).await;
+    assert_eq!((status, error.pointer("/error/code")), (409, Some(&"not_forced".into())), "{error}");
+}
+
+#[tokio::test]
+async fn orders_to_targets_are_checked() {
+    let (routes, _shutdown) = desk();
+    let check = async |path: &str, order: &str, status: u16, code: &str, says: &str| {
+        let response = call(&routes, Method::POST, path, &[TOKEN], order).await;
+        let got = response.status().as_u16();
+        let body = read(response).await;
+        assert_eq!((got, body.pointer("/error/code")), (status, Some(&code.into())), "{order}: {body}");
+        assert!(body.pointer("/error/fix").unwrap().as_str().unwrap().contains(says), "{body}");
+    };
+    let one = "/admin/targets/left/m";
+    check(one, "", 400, "bad_order", "force-open").await;
+    check(one, r#"{"action":"close"}"#, 400, "bad_order", "force-open").await;
+    check(one, r#"{"action":"reset","why":"x"}"#, 400, "bad_order", "force-open").await;
+    check(one, r#"{"action":"force-open"}"#, 400, "bad_order", "reason").await;
+    check(one, r#"{"action":"force-open","reason":"  "}"#, 400, "bad_order", "reason").await;
+    check(one, r#"{"action":"force-open","reason":"a\nb"}"#, 400, "bad_order", "reason").await;
+    let long = format!(r#"{{"action":"reset","reason":"{}"}}"#, "x".repeat(201));
+    check(one, &long, 400, "bad_order", "reason").await;
+    for ttl in ["0", "\"25h\"", "86401"] {
+        let order = format!(r#"{{"action":"force-open","reason":"x","ttl":{ttl}}}"#);
+        check(one, &order, 400, "out_of_range", "configuration").await;
+    }
+    check(one, r#"{"action":"force-open","reason":"x","ttl":"soon"}"#, 400, "bad_order", "ttl").await;
+    let reset = r#"{"action":"reset"}"#;
+    check("/admin/targets/left/n", reset, 404, "unknown_name", "did you mean `left/m`").await;
+    check("/admin/targets/left", reset, 404, "unknown_name", "left/m").await;
+    check("/admin/providers/lefd", r#"{"action":"clear-gates"}"#, 404, "unknown_name", "`left`").await;
+    check("/admin/providers/left", reset, 400, "bad_order", "clear-gates").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repaired_provider_is_asked_again_at_once() {
+    let (admin, _shutdown) = admin();
+    let targets = Arc::clone(&admin.targets);
+    let routes = admin.routes();
+    let id = TargetId::new("left", "m");
+    let ask = Ask {
+        request: RequestId(1),
+        lease: std::time::Duration::from_secs(1),
+        only_one_left: false,
+        kind: CallKind::Plain,
+        size: SizeFactor::ONE,
+    };
+    let ask = || targets.get(&id).try_acquire(&ask);
+    ask().unwrap().failed(&Failure { scope: Scope::Credential, ..Failure::new(Class::Auth, "no") });
+    assert!(ask().is_err(), "the credential's gate is closed");
+    let clear = call(&routes, Method::POST, "/admin/providers/left", &[TOKEN], r#"{"action":"clear-gates"}"#);
+    let answer = read(clear.await).await;
+    assert_eq!(answer["targets"].as_array().unwrap().len(), 2, "{answer}");
+    assert!(ask().is_ok());
 }

@@ -53,7 +53,9 @@ impl Config {
 
     fn direct(&self, name: &str, id: TargetId) -> Alias {
         let overrides = self.overrides(&id);
-        let target = AliasTarget { overrides, ..AliasTarget::new(id) };
+        let domains = self.providers.get(&id.provider).map(|provider| provider.domains.clone());
+        let domains = domains.unwrap_or_default();
+        let target = AliasTarget { overrides, domains, ..AliasTarget::new(id) };
         Alias { timeouts: self.default_timeouts, ..Alias::new(name, vec![target]) }
     }
 
@@ -103,7 +105,7 @@ fn list<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
 }
 
 /// The known word that was probably meant: at most a third of the letters differ.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST_COMPARED {
         return None;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use seawall_core::breaker::BreakerSettings;
 use seawall_core::settings::Timeouts;
 use secrecy::SecretString;
 
@@ -109,6 +110,7 @@ impl Config {
             state_dir,
             providers,
             aliases: BTreeMap::new(),
+            breaker: BreakerSettings::default(),
             default_timeouts: Timeouts::default(),
             access: Access::Open,
         })
@@ -122,6 +124,7 @@ fn found_provider(id: &Arc<str>, credential: String) -> Provider {
         base_url: None,
         credential: Some(SecretString::from(credential.trim().to_owned())),
         config: "{}".into(),
+        domains: Vec::new(),
         models: BTreeMap::new(),
     }
 }

@@ -9,10 +9,15 @@ use seawall_core::settings::Timeouts;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::breaker::RawBreaker;
 use super::reader::{At, Context, Section, wrong_type};
+use super::resilience::RawResilience;
 use super::secret::SecretRef;
 use super::{LogFormat, Problem, value};
 use seawall_core::settings::CapabilityOverrides;
+
+/// More than any machine serves at a time; a larger number is a typing error.
+const MOST_REQUESTS: usize = 1_000_000;
 
 /// The whole file.
 #[derive(Debug)]
@@ -25,6 +30,7 @@ pub(super) struct RawConfig {
     pub(super) providers: Vec<RawProvider>,
     pub(super) models: Vec<RawAlias>,
     pub(super) default_timeouts: RawTimeouts,
+    pub(super) breaker: RawBreaker,
 }
 
 impl RawConfig {
@@ -38,6 +44,7 @@ impl RawConfig {
             providers: root.named_tables("providers", RawProvider::read),
             models: root.named_tables("models", RawAlias::read),
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
+            breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
         })
     }
 }
@@ -52,6 +59,10 @@ pub(super) struct RawServer {
     pub(super) max_event_bytes: Option<At<usize>>,
     pub(super) log_format: Option<At<LogFormat>>,
     pub(super) shutdown_timeout: Option<At<Duration>>,
+    pub(super) max_requests: Option<At<usize>>,
+    pub(super) max_queued: Option<At<usize>>,
+    pub(super) queue_timeout: Option<At<Duration>>,
+    pub(super) send_timeout: Option<At<Duration>>,
 }
 
 impl RawServer {
@@ -64,6 +75,10 @@ impl RawServer {
             max_event_bytes: section.get("max_event_bytes", value::size),
             log_format: section.get("log_format", value::log_format),
             shutdown_timeout: section.get("shutdown_timeout", value::duration),
+            max_requests: section.get("max_requests", |_, item| value::count(item, 1, MOST_REQUESTS)),
+            max_queued: section.get("max_queued", |_, item| value::count(item, 0, MOST_REQUESTS)),
+            queue_timeout: section.get("queue_timeout", value::duration),
+            send_timeout: section.get("send_timeout", value::duration),
         }
     }
 }
@@ -107,6 +122,7 @@ pub(super) struct RawProvider {
     pub(super) base_url: Option<At<String>>,
     pub(super) credential: Option<At<SecretRef>>,
     pub(super) config: Option<At<String>>,
+    pub(super) domains: Option<At<Vec<At<String>>>>,
     pub(super) models: Vec<(At<String>, CapabilityOverrides)>,
 }
 
@@ -119,6 +135,7 @@ impl RawProvider {
             base_url: section.get("base_url", value::base_url),
             credential: section.get("credential", SecretRef::read),
             config: section.get("config", value::settings),
+            domains: section.get("domains", value::names),
             models: section.named_tables("models", |model, section| (model, overrides(section))),
         }
     }
@@ -148,6 +165,7 @@ pub(super) struct RawAlias {
     pub(super) policy: Option<RawPolicy>,
     pub(super) reroute_content_filter: Option<At<bool>>,
     pub(super) report_alias: Option<At<bool>>,
+    pub(super) resilience: RawResilience,
 }
 
 impl RawAlias {
@@ -159,15 +177,24 @@ impl RawAlias {
             policy: section.table("policy", RawPolicy::read).flatten(),
             reroute_content_filter: section.get("reroute_content_filter", value::boolean),
             report_alias: section.get("report_model", value::report_model),
+            resilience: RawResilience::read(section),
         }
     }
 }
 
-/// `"provider/model"` or `{ target = "provider/model", weight = 2 }`
+/// `"provider/model"` or `{ target = "provider/model", weight = 2, timeouts = { first_token = "60s" } }`
 #[derive(Debug)]
 pub(super) struct RawTarget {
     pub(super) name: String,
     pub(super) weight: f64,
+    pub(super) first_token: Option<Duration>,
+    pub(super) answer: Option<Duration>,
+}
+
+impl RawTarget {
+    fn named(name: String) -> Self {
+        Self { name, weight: 1.0, first_token: None, answer: None }
+    }
 }
 
 fn targets(context: &Context<'_>, item: &Spanned<DeValue<'_>>) -> Result<Vec<At<RawTarget>>, Problem> {
@@ -186,11 +213,16 @@ fn target(context: &Context<'_>, item: &Spanned<DeValue<'_>>) -> Option<At<RawTa
         DeValue::Table(_) => context.table(item, "models.*.targets".into(), |section| {
             let name = section.require("target", "target = \"provider/model\"", value::non_empty);
             let weight = section.get("weight", value::weight).map_or(1.0, |found| found.value);
-            name.map(|name| RawTarget { name: name.value, weight })
+            let own = section.table("timeouts", |limits| {
+                let mut limit = |key| limits.get(key, value::duration).map(|found| found.value);
+                (limit("first_token"), limit("answer"))
+            });
+            let (first_token, answer) = own.unwrap_or_default();
+            name.map(|name| RawTarget { weight, first_token, answer, ..RawTarget::named(name.value) })
         })?,
         _ => {
             let name = value::non_empty(context, item).map_err(|problem| problem.or_at(&item.span()));
-            context.check(name).map(|name| RawTarget { name, weight: 1.0 })
+            context.check(name).map(RawTarget::named)
         }
     };
     found.map(|value| At { value, at: item.span() })

@@ -17,10 +17,13 @@ use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawProvider, RawServe
 use super::reader::{At, Context};
 use super::secret::SecretRef;
 use super::{
-    Access, Admin, Client, Config, ConfigErrors, Environment, LogFormat, Problem, Provider, Server, Source,
+    Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Problem, Provider,
+    Server, Source,
 };
 
 const MIB: usize = 1 << 20;
+/// Who waits behind an eighth as many requests as are worked on waits about an eighth of their time.
+const QUEUE_SHARE: usize = 8;
 const NAME_RULE: &str = "letters, digits, `-`, `_`, `.` and `:`, at most 128";
 
 /// Defaults of everything that can be left out.
@@ -32,6 +35,12 @@ pub(super) fn default_server() -> Server {
         max_event_bytes: 8 * MIB,
         log_format: LogFormat::Auto,
         shutdown_timeout: Duration::from_secs(300),
+        admission: Admission {
+            max_requests: 4096,
+            max_queued: 4096 / QUEUE_SHARE,
+            queue_timeout: Duration::from_millis(250),
+        },
+        send_timeout: Duration::from_secs(30),
     }
 }
 
@@ -88,6 +97,7 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         state_dir: state_dir?,
         providers,
         aliases,
+        breaker: raw.breaker.resolve(context),
         default_timeouts,
         access,
     })
@@ -98,6 +108,7 @@ fn resolve_server(raw: RawServer) -> Server {
         found.map_or(default, |found| found.value)
     }
     let default = default_server();
+    let max_requests = pick(raw.max_requests, default.admission.max_requests);
     Server {
         listen: pick(raw.listen, default.listen),
         max_body_bytes: pick(raw.max_body_bytes, default.max_body_bytes),
@@ -105,6 +116,12 @@ fn resolve_server(raw: RawServer) -> Server {
         max_event_bytes: pick(raw.max_event_bytes, default.max_event_bytes),
         log_format: pick(raw.log_format, default.log_format),
         shutdown_timeout: pick(raw.shutdown_timeout, default.shutdown_timeout),
+        admission: Admission {
+            max_requests,
+            max_queued: pick(raw.max_queued, max_requests.div_ceil(QUEUE_SHARE)),
+            queue_timeout: pick(raw.queue_timeout, default.admission.queue_timeout),
+        },
+        send_timeout: pick(raw.send_timeout, default.send_timeout),
     }
 }
 
@@ -151,8 +168,13 @@ fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Opt
     let name: ProviderName = raw.name.value.into();
     let models =
         raw.models.into_iter().map(|(model, overrides)| (model.value.into(), Arc::new(overrides))).collect();
+    let domains = raw.domains.map(|found| found.value).unwrap_or_default();
+    for domain in &domains {
+        check_name("domain", domain, context);
+    }
     Some(Provider {
         name,
+        domains: domains.into_iter().map(|domain| domain.value.into()).collect(),
         adapter: raw.adapter?.value.into(),
         base_url: raw.base_url.map(|url| url.value.into()),
         credential,
@@ -186,7 +208,7 @@ fn resolve_alias(
             context.report(Problem::new("duplicate-target", cause).at(target.at.clone()).fix(fix));
         }
     }
-    Some(Alias {
+    let mut alias = Alias {
         timeouts: raw.timeouts.over(defaults),
         policy: raw.policy.as_ref().map(|policy| PolicyChoice {
             plugin: policy.plugin.value.as_str().into(),
@@ -195,7 +217,9 @@ fn resolve_alias(
         reroute_content_filter: raw.reroute_content_filter.as_ref().is_some_and(|found| found.value),
         report_alias: raw.report_alias.as_ref().is_some_and(|found| found.value),
         ..Alias::new(raw.name.value.as_str(), targets)
-    })
+    };
+    raw.resilience.apply(&mut alias, context);
+    Some(alias)
 }
 
 fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<AliasTarget, Problem> {
@@ -219,7 +243,14 @@ fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<Alia
     }
     let provider = providers.resolved.get(&id.provider);
     let overrides = provider.and_then(|provider| provider.models.get(&id.model).cloned());
-    Ok(AliasTarget { weight: raw.value.weight, overrides, ..AliasTarget::new(id) })
+    Ok(AliasTarget {
+        weight: raw.value.weight,
+        overrides,
+        first_token: raw.value.first_token,
+        answer: raw.value.answer,
+        domains: provider.map(|provider| provider.domains.clone()).unwrap_or_default(),
+        ..AliasTarget::new(id)
+    })
 }
 
 /// Names go into URLs, metrics and headers; the first slash of a model name separates provider and model.

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::interpolate::interpolate;
-use super::reader::{Context, wrong_type};
+use super::reader::{At, Context, wrong_type};
 use super::{LogFormat, Problem};
 
 type Read<T> = Result<T, Problem>;
@@ -73,12 +73,30 @@ pub(super) fn weight(context: &Context<'_>, item: Item<'_, '_>) -> Read<f64> {
     })
 }
 
+/// A part of the whole, above zero.
+pub(super) fn share(context: &Context<'_>, item: Item<'_, '_>) -> Read<f64> {
+    number(context, item).and_then(|share| match share {
+        s if s > 0.0 && s <= 1.0 => Ok(s),
+        _ => Err(Problem::new("bad-number", format!("{share} is not a share"))
+            .fix("above 0 and at most 1: 0.5 is half")),
+    })
+}
+
 /// A count of tokens.
 pub(super) fn tokens(_: &Context<'_>, item: Item<'_, '_>) -> Read<u32> {
     let tokens = integer(item.get_ref())?;
     u32::try_from(tokens).ok().filter(|tokens| *tokens > 0).ok_or_else(|| {
         Problem::new("bad-number", format!("{tokens} is not a count of tokens"))
             .fix(format!("a whole number from 1 to {}", u32::MAX))
+    })
+}
+
+/// A whole number within bounds.
+pub(super) fn count(item: Item<'_, '_>, least: usize, most: usize) -> Read<usize> {
+    let number = integer(item.get_ref())?;
+    usize::try_from(number).ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        Problem::new("bad-number", format!("{number} is out of range"))
+            .fix(format!("a whole number from {least} to {most}"))
     })
 }
 
@@ -187,13 +205,26 @@ pub(super) fn report_model(context: &Context<'_>, item: Item<'_, '_>) -> Read<bo
     choice(context, item, &[("alias", true), ("upstream", false)])
 }
 
-fn choice<T: Copy>(context: &Context<'_>, item: Item<'_, '_>, choices: &[(&str, T)]) -> Read<T> {
+/// One of these words.
+pub(super) fn choice<T: Copy>(context: &Context<'_>, item: Item<'_, '_>, choices: &[(&str, T)]) -> Read<T> {
     let text = string(context, item)?;
     choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
         Problem::new("bad-choice", format!("`{text}` is not one of the choices"))
             .fix(format!("choose {}", names.join(" or ")))
     })
+}
+
+/// A list of words of the operator's choice.
+pub(super) fn names(context: &Context<'_>, item: Item<'_, '_>) -> Read<Vec<At<String>>> {
+    let DeValue::Array(items) = item.get_ref() else {
+        return Err(wrong_type("a list of names", item.get_ref()).fix("put it in brackets: [\"name\"]"));
+    };
+    let name = |item: &Spanned<DeValue<'_>>| {
+        let name = non_empty(context, item).map_err(|problem| problem.or_at(&item.span()))?;
+        Ok(At { value: name, at: item.span() })
+    };
+    items.iter().map(name).collect()
 }
 
 /// Settings of a plugin: a table, as JSON, with variables filled in at every depth.

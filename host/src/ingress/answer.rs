@@ -8,6 +8,7 @@ use seawall_core::protocol;
 use seawall_core::reply::{ClientError, Degraded, Reply, Trail};
 use seawall_core::request::{Protocol, RequestId};
 
+use super::admission::Place;
 use super::stream::StreamBody;
 use crate::shutdown::PhaseWatch;
 
@@ -34,12 +35,12 @@ pub(super) fn json(status: u16, body: impl Into<Body>) -> Response {
     response
 }
 
-/// What a request ended in. A stream listens to the phase, so that it does not end without a word.
-pub(super) fn from_reply(protocol: Protocol, reply: Reply, phase: PhaseWatch) -> Response {
+/// What a request ended in. A stream listens to the phase, so that it does not end without a word, and keeps its place.
+pub(super) fn from_reply(protocol: Protocol, reply: Reply, phase: PhaseWatch, place: Place) -> Response {
     match reply {
         Reply::Plain { body, trail } => with_trail(json(200, body), protocol, &trail),
         Reply::Stream { body, trail } => {
-            with_trail(event_stream(StreamBody::committed(protocol, body, phase)), protocol, &trail)
+            with_trail(event_stream(StreamBody::committed(protocol, body, phase, place)), protocol, &trail)
         }
         Reply::Failed { error, trail } => {
             with_trail(error_response(protocol, &error, trail.id), protocol, &trail)

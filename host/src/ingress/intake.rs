@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONNECTION, CONTENT_ENCODING};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use seawall_core::egress;
@@ -12,48 +12,78 @@ use seawall_core::protocol;
 use seawall_core::reply::ClientError;
 use seawall_core::request::{Protocol, Request, RequestId};
 
+use super::admission::Place;
 use super::{Ingress, body};
 use crate::shutdown::Phase;
 
 /// The client's own deadline in milliseconds.
 const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+/// The client's word against continued streams.
+const STRICT_HEADER: &str = "x-seawall-strict";
 
 impl Ingress {
-    /// The request, or what is wrong with it.
+    /// The request with its place, or what is wrong with it.
     pub(super) async fn admit(
         &self,
         protocol: Protocol,
         id: RequestId,
         head: Parts,
         mut body: Body,
-    ) -> Result<Request, ClientError> {
-        let read = self.read(protocol, id, head, &mut body).await;
+    ) -> Result<(Request, Place), ClientError> {
+        let knock = match self.knock(&head.headers).await {
+            Ok(knock) => knock,
+            Err(error) => {
+                // Who asked first whether to send the body at all has its answer before it does.
+                if !head.headers.contains_key(EXPECT) {
+                    body::discard(&mut body).await;
+                }
+                return Err(error);
+            }
+        };
+        let read = self.read(protocol, id, knock, head, &mut body).await;
         if read.is_err() {
             body::discard(&mut body).await;
         }
         read
     }
 
+    /// Everything that can be refused before the body is read. Who may not call takes no place.
+    async fn knock(&self, headers: &HeaderMap) -> Result<Knock, ClientError> {
+        if self.phase.phase() >= Phase::Draining {
+            return Err(leaving());
+        }
+        let tenant = self.caller(headers)?;
+        refuse_encoded(headers)?;
+        let deadline = deadline(headers)?;
+        let strict = strict(headers)?;
+        let place = self.admission.place(&self.ids).await?;
+        Ok(Knock { tenant, deadline, strict, place })
+    }
+
     async fn read(
         &self,
         protocol: Protocol,
         id: RequestId,
+        knock: Knock,
         head: Parts,
         body: &mut Body,
-    ) -> Result<Request, ClientError> {
-        if self.phase.phase() >= Phase::Draining {
-            return Err(leaving());
-        }
-        let tenant = self.caller(&head.headers)?;
-        refuse_encoded(&head.headers)?;
-        let deadline = deadline(&head.headers)?;
-        let strict = head.headers.get("x-seawall-strict").is_some_and(|value| value == "true");
+    ) -> Result<(Request, Place), ClientError> {
+        let Knock { tenant, deadline, strict, place } = knock;
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
         let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
-        Ok(Request { id, protocol, tenant, facts, body: Arc::new(body), deadline, strict })
+        let request = Request { id, protocol, tenant, facts, body: Arc::new(body), deadline, strict };
+        Ok((request, place))
     }
+}
+
+/// Somebody who may call, with a place.
+struct Knock {
+    tenant: Arc<str>,
+    deadline: Option<Duration>,
+    strict: bool,
+    place: Place,
 }
 
 /// What clients are told when there is no time left to answer them.
@@ -79,6 +109,18 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ClientError> {
     let message = "x-request-timeout-ms must be a whole number of milliseconds above 0";
     ms.map(|ms| Some(Duration::from_millis(ms)))
         .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(TIMEOUT_HEADER))
+}
+
+/// Whether the client wants no stream continued by another target.
+fn strict(headers: &HeaderMap) -> Result<bool, ClientError> {
+    match headers.get(STRICT_HEADER).map(http::HeaderValue::as_bytes) {
+        None | Some(b"false") => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(_) => {
+            let message = "x-seawall-strict must be true or false";
+            Err(ClientError::new(400, "invalid_header", message).with_param(STRICT_HEADER))
+        }
+    }
 }
 
 /// Leaves what adapters may ask for: nothing that authenticates the client, nothing that was meant for this hop.

@@ -15,6 +15,7 @@ use seawall_core::reply::{AnswerStream, ClientError, Reply};
 use seawall_core::request::{Protocol, RequestId};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
+use super::admission::Place;
 use super::{Handling, answer};
 use crate::shutdown::{Phase, PhaseWatch};
 
@@ -27,10 +28,11 @@ pub(super) async fn answer(
     id: RequestId,
     mut handling: Handling,
     phase: PhaseWatch,
+    place: Place,
 ) -> Response {
     match timeout(PATIENCE, &mut handling).await {
-        Ok(reply) => answer::from_reply(protocol, reply, phase),
-        Err(_) => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling, phase)),
+        Ok(reply) => answer::from_reply(protocol, reply, phase, place),
+        Err(_) => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling, phase, place)),
     }
 }
 
@@ -39,6 +41,7 @@ pub(super) struct StreamBody {
     protocol: Protocol,
     stage: Stage,
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _place: Place,
 }
 
 enum Stage {
@@ -48,19 +51,25 @@ enum Stage {
 }
 
 impl StreamBody {
-    pub(super) fn committed(protocol: Protocol, stream: AnswerStream, phase: PhaseWatch) -> Self {
-        Self::new(protocol, Stage::Committed(stream), phase)
+    pub(super) fn committed(
+        protocol: Protocol,
+        stream: AnswerStream,
+        phase: PhaseWatch,
+        place: Place,
+    ) -> Self {
+        Self::new(protocol, Stage::Committed(stream), phase, place)
     }
 
     /// Its first comment goes out at once.
-    fn undecided(protocol: Protocol, handling: Handling, phase: PhaseWatch) -> Self {
+    fn undecided(protocol: Protocol, handling: Handling, phase: PhaseWatch, place: Place) -> Self {
         let mut comments = interval(PATIENCE);
         comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self::new(protocol, Stage::Undecided { handling, comments }, phase)
+        Self::new(protocol, Stage::Undecided { handling, comments }, phase, place)
     }
 
-    fn new(protocol: Protocol, stage: Stage, mut phase: PhaseWatch) -> Self {
-        Self { protocol, stage, closing: Box::pin(async move { phase.reached(Phase::Closing).await }) }
+    fn new(protocol: Protocol, stage: Stage, mut phase: PhaseWatch, place: Place) -> Self {
+        let closing = Box::pin(async move { phase.reached(Phase::Closing).await });
+        Self { protocol, stage, closing, _place: place }
     }
 
     /// What there is to send now; `None` at the end.

@@ -371,3 +371,36 @@ async fn a_draining_gateway_sends_clients_elsewhere() {
     let response = gate.call(post("/v1/chat/completions", &[], CHAT)).await;
     assert_eq!((response.status().as_u16(), header(response.headers(), "retry-after")), (503, "1"));
 }
+
+/// One place, no queue: who comes second is told so in its own protocol, before its body is asked for, and the place
+/// comes back with the end of the first, be it a plain answer, a stream, or a client that left.
+#[tokio::test(start_paused = true)]
+async fn a_full_gateway_refuses_at_once_and_every_end_makes_room() {
+    const ONE: &str = "max_requests = 1\nmax_queued = 0";
+    fn held(request: &Request) -> Handling {
+        if request.facts.stream { streamed(request) } else { Box::pin(pending()) }
+    }
+    let gate = Gate::new(&OPEN.replace("max_body_bytes = 200", ONE), held);
+    let refused = async |path: &str| {
+        let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+        let start = Instant::now();
+        let response = gate.call(post(path, &[("expect", "100-continue")], never)).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "the body is not waited for");
+        assert_eq!((response.status().as_u16(), header(response.headers(), "x-should-retry")), (503, "true"));
+        let hint: u64 = header(response.headers(), "retry-after").parse().unwrap();
+        assert!((1..=3).contains(&hint));
+        let body: Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!(body.pointer("/error/code"), Some(&"gateway_overloaded".into()), "{body}");
+        assert_eq!(body.get("type").is_some(), path.starts_with("/v1/messages"), "{body}");
+    };
+    let first = gate.call(post("/v1/chat/completions", &[], STREAMED)).await;
+    for path in ["/v1/chat/completions", "/v1/messages", "/v1/embeddings"] {
+        refused(path).await;
+    }
+    assert_eq!(gate.call(get("/v1/models", &[])).await.status(), 200, "what costs nothing needs no place");
+    drop(text(first).await);
+    drop(gate.call(post("/v1/chat/completions", &[], STREAMED)).await);
+    let leaving = gate.call(post("/v1/chat/completions", &[], CHAT));
+    assert!(tokio::time::timeout(Duration::from_secs(1), leaving).await.is_err());
+    assert_eq!(gate.call(post("/v1/chat/completions", &[], STREAMED)).await.status(), 200);
+}

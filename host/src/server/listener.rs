@@ -1,6 +1,7 @@
-//! Accepting connections and serving them: bounded in number, in the time a client may take over its headers, and in
-//! how long they outlive the end of accepting.
+//! Accepting connections and serving them: bounded in number, in the time a client may take over its headers and over
+//! taking its answer, and in how long they outlive the end of accepting.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::Version;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -15,7 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use crate::ingress::Routes;
+use super::patience::Patient;
+use crate::ingress::{Routes, relayed};
 use crate::shutdown::{Phase, PhaseWatch};
 use crate::tasks::Tasks;
 
@@ -49,6 +52,15 @@ impl Term {
     }
 }
 
+/// What connections may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// At the same time; more wait in the system's queue.
+    pub(super) connections: usize,
+    /// How long a client may take no bytes of its answer.
+    pub(super) send: Duration,
+}
+
 /// A listener could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("the {what} listener cannot use {addr}: {cause}; {fix}")]
@@ -73,19 +85,19 @@ impl Listener {
     }
 
     /// Serves connections until its term ends; those under way then finish by themselves.
-    pub(super) fn serve(self, routes: Routes, tasks: &Tasks, term: Term, max_connections: usize) {
+    pub(super) fn serve(self, routes: Routes, tasks: &Tasks, term: Term, bounds: Bounds) {
         let connections = tasks.clone();
         tasks.spawn(self.what, async move {
             let mut accepting = term.clone();
             tokio::select! {
                 () = accepting.over() => {}
-                () = self.accept(routes, &connections, &term, max_connections) => {}
+                () = self.accept(routes, &connections, &term, bounds) => {}
             }
         });
     }
 
-    async fn accept(&self, routes: Routes, tasks: &Tasks, term: &Term, max_connections: usize) {
-        let places = Arc::new(Semaphore::new(max_connections));
+    async fn accept(&self, routes: Routes, tasks: &Tasks, term: &Term, bounds: Bounds) {
+        let places = Arc::new(Semaphore::new(bounds.connections));
         // A full house leaves new connections in the system's queue, where they cost nothing.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             let socket = match self.socket.accept().await {
@@ -98,7 +110,9 @@ impl Listener {
                     continue;
                 }
             };
-            let connection = serve_connection(socket, routes.clone(), tasks.clone(), term.clone());
+            let socket = Patient::new(prepared(socket), bounds.send);
+            let connection =
+                serve_connection(socket, routes.clone(), tasks.clone(), term.clone(), bounds.send);
             tasks.spawn("connection", async move {
                 connection.await;
                 drop(place);
@@ -107,10 +121,20 @@ impl Listener {
     }
 }
 
-async fn serve_connection(socket: TcpStream, routes: Routes, tasks: Tasks, mut term: Term) {
-    // Tokens are worth a packet each. A failure only costs latency.
+/// Tokens are worth a packet each. A failure only costs latency.
+fn prepared(socket: TcpStream) -> TcpStream {
     drop(socket.set_nodelay(true));
-    let mut server = auto::Builder::new(tasks);
+    socket
+}
+
+async fn serve_connection(
+    socket: Patient<TcpStream>,
+    routes: Routes,
+    tasks: Tasks,
+    mut term: Term,
+    send: Duration,
+) {
+    let mut server = auto::Builder::new(tasks.clone());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
     server
         .http2()
@@ -120,7 +144,15 @@ async fn serve_connection(socket: TcpStream, routes: Routes, tasks: Tasks, mut t
     let asked = AtomicBool::new(false);
     let service = service_fn(|request| {
         asked.store(true, Ordering::Relaxed);
-        routes.call(request)
+        let shares_connection = (request.version() == Version::HTTP_2).then(|| tasks.clone());
+        let answer = routes.call(request);
+        async move {
+            let response = answer.await?;
+            Ok::<_, Infallible>(match shares_connection {
+                Some(tasks) => response.map(|body| relayed(body, &tasks, send)),
+                None => response,
+            })
+        }
     });
     let connection = server.serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);

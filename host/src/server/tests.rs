@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use futures_util::stream;
 use hyper_util::service::TowerToHyperService;
 use secrecy::ExposeSecret as _;
@@ -14,13 +14,15 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::listener::{Listener, Term};
+use super::listener::{Bounds, Listener, Term};
 use super::{Running, StartOptions, start};
 use crate::config::{Config, Environment, Source};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tasks::Tasks;
 
 const SOON: Duration = Duration::from_secs(10);
+/// How long a client may take nothing.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 struct Desk {
     addr: SocketAddr,
@@ -33,7 +35,8 @@ impl Desk {
         let listener = Listener::bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
         let (tasks, shutdown, addr) = (Tasks::new(), Shutdown::new(), listener.addr());
         let term = Term { watch: shutdown.watch(), until: Phase::Draining };
-        listener.serve(TowerToHyperService::new(router), &tasks, term, max_connections);
+        let bounds = Bounds { connections: max_connections, send: PATIENCE };
+        listener.serve(TowerToHyperService::new(router), &tasks, term, bounds);
         Self { addr, tasks, shutdown }
     }
 }
@@ -97,34 +100,42 @@ async fn connections_over_the_limit_wait() {
     assert!(read_until(&mut second, "hello").await.contains("hello"));
 }
 
+/// Says when it is dropped.
+struct Tell(Option<oneshot::Sender<()>>);
+
+impl Tell {
+    fn new() -> (Self, oneshot::Receiver<()>) {
+        let (dropped, told) = oneshot::channel();
+        (Self(Some(dropped)), told)
+    }
+}
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(|tell| tell.send(()));
+    }
+}
+
+/// A route that answers one request with these pieces and then with nothing more, or without end.
+fn streams(tell: Tell, piece: &'static [u8], endless: bool) -> MethodRouter {
+    let tell = Arc::new(Mutex::new(Some(tell)));
+    get(move || async move {
+        let tell = tell.lock().unwrap().take();
+        let pieces = stream::unfold((tell, true), move |(tell, first)| async move {
+            if !first && !endless {
+                std::future::pending::<()>().await;
+            }
+            Some((Ok::<_, std::io::Error>(piece), (tell, false)))
+        });
+        Body::from_stream(pieces)
+    })
+}
+
 /// While the answer is awaited, and while it is streamed.
 #[tokio::test]
 async fn a_client_that_leaves_ends_its_request() {
-    struct Tell(Option<oneshot::Sender<()>>);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            let _ = self.0.take().map(|tell| tell.send(()));
-        }
-    }
-    let check = async |path: &str, first: &str| {
-        let (dropped, told) = oneshot::channel();
-        let guard = Arc::new(Mutex::new(Some(Tell(Some(dropped)))));
-        let other = Arc::clone(&guard);
-        let never = get(move || async move {
-            let _tell = guard.lock().unwrap().take();
-            std::future::pending::<()>().await;
-        });
-        let streams = get(move || async move {
-            let tell = other.lock().unwrap().take();
-            let pieces = stream::unfold((tell, true), |(tell, first)| async move {
-                if !first {
-                    std::future::pending::<()>().await;
-                }
-                Some((Ok::<_, std::io::Error>("piece"), (tell, false)))
-            });
-            Body::from_stream(pieces)
-        });
-        let desk = Desk::serving(Router::new().route("/never", never).route("/streams", streams), 10).await;
+    let check = async |path: &str, router: MethodRouter, told: oneshot::Receiver<()>, first: &str| {
+        let desk = Desk::serving(Router::new().route(path, router), 10).await;
         let mut socket = ask(desk.addr, path).await;
         if first.is_empty() {
             while desk.tasks.live() < 2 {
@@ -136,8 +147,53 @@ async fn a_client_that_leaves_ends_its_request() {
         drop(socket);
         assert!(timeout(SOON, told).await.expect("in time").is_ok(), "{path}");
     };
-    check("/never", "").await;
-    check("/streams", "piece").await;
+    let (tell, told) = Tell::new();
+    let tell = Arc::new(Mutex::new(Some(tell)));
+    let never = get(move || async move {
+        let _tell = tell.lock().unwrap().take();
+        std::future::pending::<()>().await;
+    });
+    check("/never", never, told, "").await;
+    let (tell, told) = Tell::new();
+    check("/streams", streams(tell, b"piece", false), told, "piece").await;
+}
+
+/// The buffers between the two are full, the client takes nothing: its answer is dropped, and with it the upstream call.
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up() {
+    static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
+    let (tell, told) = Tell::new();
+    let desk = Desk::serving(Router::new().route("/", streams(tell, &PIECE, true)), 10).await;
+    let mut socket = ask(desk.addr, "/").await;
+    assert!(timeout(SOON, told).await.expect("in time").is_ok());
+    assert!(desk.tasks.live() <= 2, "only who listens is left");
+    assert!(read_until(&mut socket, "200 OK").await.starts_with("HTTP/1.1 200 OK"), "it had begun");
+}
+
+/// Of many streams on one connection that works, one is not read.
+#[tokio::test]
+async fn an_http2_stream_that_is_not_read_is_given_up_alone() {
+    static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
+    let (tell, told) = Tell::new();
+    let router =
+        Router::new().route("/endless", streams(tell, &PIECE, true)).route("/", get(|| async { "hello" }));
+    let desk = Desk::serving(router, 10).await;
+    // Already installed is as good.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let at = |path: &str| format!("http://{}{path}", desk.addr);
+    let mut unread = client.get(at("/endless")).send().await.unwrap();
+    assert!(timeout(SOON, told).await.expect("in time").is_ok());
+    assert_eq!(client.get(at("/")).send().await.unwrap().text().await.unwrap(), "hello");
+    let end = async {
+        loop {
+            match unread.chunk().await {
+                Ok(Some(_)) => {}
+                end => return end.is_err(),
+            }
+        }
+    };
+    assert!(timeout(SOON, end).await.expect("in time"), "it is reset, not ended as if it were whole");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 //!
 //! The client library knows a connect timeout per client only, while ours differs per request. Distinct values come
 //! from the configuration and are few; should they ever be many, [`MAX_CLIENTS`] bounds them and the nearest client
-//! serves. All clients share one TLS configuration, so certificates are loaded and sessions resumed once.
+//! serves. All clients share one TLS configuration, so certificates are loaded and sessions resumed once, and what is
+//! known of upstreams' connections: the timeout is a ceiling, see [`super::connect`]. It stays a client's own, because
+//! the library divides it among the addresses of a host, so that one dead address does not use up the whole time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use seawall_core::ports::TransportFailure;
 
+use super::connect::{Limited, Pasts};
 use super::{TransportSettings, TransportSetupError};
 
 /// More than a configuration has use for; each further pool only costs connections.
@@ -28,11 +31,13 @@ pub(super) struct Clients {
     by_timeout: ArcSwap<Vec<(Duration, Client)>>,
     settings: TransportSettings,
     tls: ClientConfig,
+    pasts: Arc<Pasts>,
 }
 
 impl Clients {
     pub(super) fn new(settings: &TransportSettings) -> Result<Self, TransportSetupError> {
-        let clients = Self { by_timeout: ArcSwap::default(), settings: settings.clone(), tls: tls_config()? };
+        let (settings, pasts) = (settings.clone(), Arc::default());
+        let clients = Self { by_timeout: ArcSwap::default(), settings, tls: tls_config()?, pasts };
         clients.build(Duration::from_secs(1))?; // shows at start what would otherwise fail the first request
         Ok(clients)
     }
@@ -56,6 +61,12 @@ impl Clients {
         Ok(pick(&self.by_timeout.load(), connect).unwrap_or(made))
     }
 
+    /// Upstreams with the number of their connections that are remembered.
+    #[cfg(test)]
+    pub(super) fn learned(&self) -> Vec<(String, usize)> {
+        self.pasts.known()
+    }
+
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
         self.by_timeout.load().len()
@@ -72,6 +83,7 @@ impl Clients {
             // Zero as a maximum also saves the copy of each request that a retry would need.
             .retry(retry::never().max_retries_per_request(0))
             .connect_timeout(connect)
+            .connector_layer(Limited { pasts: Arc::clone(&self.pasts), ceiling: connect })
             .pool_idle_timeout(settings.pool_idle)
             .pool_max_idle_per_host(settings.pool_max_idle)
             .tcp_nodelay(true)

@@ -264,6 +264,21 @@ async fn dropping_a_call_ends_it_upstream() {
     assert_eq!(socket.read(&mut [0; 16]).await.unwrap_or(0), 0, "the connection is closed");
 }
 
+/// The connector is called within the task of the call that needs it, so that it knows whose connection it makes.
+#[tokio::test]
+async fn what_connections_take_is_learned_per_upstream() {
+    let (one, other) = (Raw::answering(OK).await, Raw::answering(OK).await);
+    let transport = transport(100);
+    for base in [one.base(), one.base(), other.base()] {
+        drain(transport.send(request(&base, Auth::None)).await.unwrap().body).await.unwrap();
+    }
+    let mut learned = transport.clients.learned();
+    learned.sort();
+    let mut expected = [(one.base(), 2), (other.base(), 1)];
+    expected.sort();
+    assert_eq!(learned, expected);
+}
+
 #[test]
 fn urls_stay_on_the_provider() {
     let check = |base: &str, path: &str, expect: Option<&str>| {

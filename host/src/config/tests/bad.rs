@@ -279,3 +279,76 @@ fn an_unreadable_file_says_so() {
     let errors = super::Config::load(&binary, &super::environment()).unwrap_err();
     assert!(errors.to_string().contains("text in UTF-8"), "{errors}");
 }
+
+#[test]
+fn limits_of_the_ingress() {
+    let server = |line: &str| format!("[server]\n{line}\n");
+    check_with_provider(&server("max_requests = 0"), &["4:16: 0 is out of range (a whole number from 1 to"]);
+    check_with_provider(&server("max_queued = -1"), &["4:14: -1 is out of range (a whole number from 0 to"]);
+    check_with_provider(&server("max_requests = \"10\""), &["expected a whole number, found string"]);
+    check_with_provider(&server("send_timout = \"1s\""), &["did you mean `send_timeout`?"]);
+}
+
+#[test]
+fn breakers() {
+    let breaker = |line: &str| format!("[breaker]\n{line}\n");
+    check_with_provider(&breaker("consecutive = 0"), &["4:15: 0 is out of range"]);
+    check_with_provider(&breaker("failure_rate = 50"), &["4:16: 50 is not a share (above 0 and at most 1"]);
+    check_with_provider(&breaker("failure_rate = 0"), &["0 is not a share"]);
+    check_with_provider(&breaker("probes = 21"), &["21 is out of range (a whole number from 1 to 20)"]);
+    check_with_provider(&breaker("open_bse = \"1s\""), &["did you mean `open_base`?"]);
+    check_with_provider(
+        &breaker("open_base = \"20s\""),
+        &[
+            "4:13: the first open time (20s) is longer than the longest (15s) (set open_base to at most open_cap)",
+        ],
+    );
+}
+
+#[test]
+fn what_an_alias_says_about_failures() {
+    let alias = |line: &str| format!("[models.chat]\ntargets = [\"up/a\", \"up/b\"]\n{line}\n");
+    check_with_provider(
+        &alias("probe = \"twins\""),
+        &["5:9: `twins` is not one of the choices (choose \"twin\" or \"request\")"],
+    );
+    check_with_provider(&alias("hedge = \"no\""), &["5:9: expected true or false, found string"]);
+    check_with_provider(
+        &alias("hedges = true"),
+        &["5:1: unknown key `hedges` in [models.chat] (did you mean `hedge`?)"],
+    );
+    check_with_provider(
+        &alias("continue = [\"prefill\", \"repeat\"]"),
+        &["5:24: `repeat` is not one of the choices (choose \"prefill\" or \"restart\" or \"instruct\")"],
+    );
+    check_with_provider(&alias("continue = false"), &["5:12: expected a list of ways, found boolean"]);
+    check_with_provider(&alias("atomic = \"json\""), &["choose \"tools\" or \"tools+json\" or \"off\""]);
+    check_with_provider(&alias("slo = { first_token = 2 }"), &["5:23: 2 has no unit"]);
+    check_with_provider(&alias("slo = { first = \"2s\" }"), &["unknown key `first` in [models.chat.slo]"]);
+    check_with_provider(&alias("first_token_budget = \"0s\""), &["a time limit of zero"]);
+    check_with_provider(
+        &alias("pools = [[\"up/a\", \"up/c\"]]"),
+        &["5:19: `up/c` is not one of this alias' targets (did you mean \"up/"],
+    );
+    check_with_provider(&alias("pools = [[\"up/a\"]]"), &["5:10: a pool of one has nothing to choose from"]);
+    check_with_provider(
+        &alias("pools = [\"up/a\", \"up/b\"]"),
+        &["5:10: expected a list of targets, found string"],
+    );
+    check_with_provider(
+        &alias("pools = [[\"up/a\", \"up/b\"], [\"up/b\", \"up/a\"]]"),
+        &["5:29: `up/b` is in a pool already", "5:37: `up/a` is in a pool already"],
+    );
+    check_with_provider(
+        "[models.chat]\ntargets = [{ target = \"up/a\", timeouts = { total = \"1s\" } }]\n",
+        &["unknown key `total` in [models.*.targets.timeouts] (known keys: first_token, answer)"],
+    );
+    check(
+        "[providers.up]\nadapter = \"x\"\ndomains = \"eu\"\n",
+        &["3:11: expected a list of names, found string"],
+    );
+    check(
+        "[providers.up]\nadapter = \"x\"\ndomains = [\"eu\", \"a/b\"]\n",
+        &["3:18: the domain name `a/b` holds a slash"],
+    );
+}

@@ -17,7 +17,7 @@ fn check(name: &str, variables: &[(&str, &str)], aliases: &[&str], providers: &[
 #[test]
 fn the_complete_example() {
     let keys = [("OPENAI_API_KEY", "sk-a"), ("ANTHROPIC_API_KEY", "sk-b"), ("GROQ_API_KEY", "sk-c")];
-    check("seawall.toml", &keys, &["chat", "fast"], &["anthropic", "groq", "openai"]);
+    check("seawall.toml", &keys, &["careful", "chat", "fast"], &["anthropic", "groq", "openai"]);
 }
 
 #[test]

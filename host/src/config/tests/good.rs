@@ -2,6 +2,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seawall_core::breaker::BreakerSettings;
+use seawall_core::settings::{Alias, Atomic, Probe, Slo, StreamSettings};
 use secrecy::ExposeSecret;
 
 use super::{ONE_PROVIDER, good};
@@ -14,6 +16,8 @@ fn everything_but_a_provider_can_be_left_out() {
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
     assert_eq!(config.server.max_body_bytes, 32 << 20);
     assert_eq!(config.server.log_format, LogFormat::Auto);
+    assert_eq!((config.server.admission.max_requests, config.server.admission.max_queued), (4096, 512));
+    assert_eq!(config.breaker, BreakerSettings::default());
     assert_eq!(config.plugins_dir, Path::new("/etc/seawall/plugins.d"));
     assert_eq!(config.state_dir, Path::new("/home/op/.local/state/seawall"));
     assert!(config.admin.token.is_none() && config.aliases.is_empty());
@@ -35,6 +39,20 @@ fn everything_can_be_said() {
         max_event_bytes = 65_536
         log_format = "json"
         shutdown_timeout = "10s"
+        max_requests = 100
+        queue_timeout = "50ms"
+        send_timeout = "1m"
+        [breaker]
+        consecutive = 5
+        failure_rate = 1
+        rate_minimum = 50
+        window = "1m"
+        open_base = "1s"
+        open_cap = "2s"
+        hint_cap = "1m"
+        probes = 1
+        ramp = "5s"
+        forgive = "2m"
         [admin]
         listen = "[::1]:9001"
         token = { env = "OTHER_KEY" }
@@ -70,6 +88,23 @@ fn everything_can_be_said() {
     assert_eq!(config.server.max_event_bytes, 65_536);
     assert_eq!(config.server.log_format, LogFormat::Json);
     assert_eq!(config.server.shutdown_timeout, Duration::from_secs(10));
+    let admission = config.server.admission;
+    assert_eq!((admission.max_requests, admission.max_queued), (100, 13), "an eighth unless said");
+    assert_eq!(admission.queue_timeout, Duration::from_millis(50));
+    assert_eq!(config.server.send_timeout, Duration::from_secs(60));
+    let breaker = BreakerSettings {
+        consecutive: 5,
+        failure_rate: 1.0,
+        rate_minimum: 50,
+        window: Duration::from_secs(60),
+        open_base: Duration::from_secs(1),
+        open_cap: Duration::from_secs(2),
+        hint_cap: Duration::from_secs(60),
+        probes: 1,
+        ramp: Duration::from_secs(5),
+        forgive: Duration::from_secs(120),
+    };
+    assert_eq!(config.breaker, breaker);
     assert_eq!(config.admin.listen.to_string(), "[::1]:9001");
     assert_eq!(config.admin.token.as_ref().unwrap().expose_secret(), "sk-two");
     assert_eq!(config.plugins_dir, Path::new("/etc/seawall/../plugins"));
@@ -96,6 +131,63 @@ fn everything_can_be_said() {
     assert!(chat.reroute_content_filter && chat.report_alias);
     assert_eq!(chat.timeouts.total, Duration::from_millis(250));
     assert_eq!(chat.timeouts.stall, Duration::from_millis(2500), "inherited from [defaults.timeouts]");
+}
+
+#[test]
+fn an_alias_says_what_is_done_about_failures() {
+    let config = good(
+        r#"
+        [providers.up]
+        adapter = "chatty"
+        domains = ["vendor", "eu-west-1"]
+        [providers.down]
+        adapter = "chatty"
+        [models.plain]
+        targets = ["up/a", "down/b"]
+        [models.chat]
+        targets = ["up/a", { target = "up/b", timeouts = { first_token = "90s" } }, "down/c", "down/d"]
+        probe = "request"
+        hedge = false
+        continue = ["restart", "instruct"]
+        atomic = "tools+json"
+        slo = { first_token = "1s" }
+        first_token_budget = "40s"
+        pools = [["down/c", "down/d"], ["up/a", "up/b"]]
+        [models.bare]
+        targets = ["up/a"]
+        continue = []
+        atomic = "off"
+        "#,
+    );
+    let plain = &config.aliases["plain"];
+    let usual = Alias::new("plain", plain.targets.clone());
+    assert_eq!((plain.probe, plain.hedge, plain.streams), (usual.probe, true, usual.streams));
+    assert_eq!((plain.slo, plain.first_token_budget), (usual.slo, usual.first_token_budget));
+    assert!(plain.targets.iter().all(|target| target.pool.is_none() && target.first_token.is_none()));
+
+    let chat = &config.aliases["chat"];
+    assert_eq!((chat.probe, chat.hedge), (Probe::Request, false));
+    let streams =
+        StreamSettings { atomic: Atomic::ToolsAndJson, prefill: false, restart: true, instruct: true };
+    assert_eq!(chat.streams, streams);
+    assert_eq!(chat.slo, Slo { first_token: Duration::from_secs(1), ..Slo::default() });
+    assert_eq!(chat.first_token_budget, Duration::from_secs(40));
+    let pools: Vec<_> = chat.targets.iter().map(|target| target.pool).collect();
+    assert_eq!(pools, [Some(1), Some(1), Some(0), Some(0)]);
+    let own: Vec<_> = chat.targets.iter().map(|target| (target.first_token, target.answer)).collect();
+    assert_eq!(own[1], (Some(Duration::from_secs(90)), None));
+    assert_eq!(own[0], (None, None));
+    assert_eq!(*chat.targets[0].domains, ["vendor".into(), "eu-west-1".into()]);
+    assert!(chat.targets[2].domains.is_empty());
+
+    let bare = config.aliases["bare"].streams;
+    assert_eq!((bare.prefill, bare.restart, bare.instruct, bare.atomic), (false, false, false, Atomic::Off));
+    let direct = config.resolve("up/any").unwrap();
+    assert_eq!(
+        direct.targets[0].domains.len(),
+        2,
+        "a target that is named directly has its provider's fate, too"
+    );
 }
 
 #[test]
