@@ -29,7 +29,7 @@ pub const RATE_HINT_CAP: Duration = Duration::from_mins(5);
 const BACKOFF_BASE: Duration = Duration::from_secs(1);
 const BACKOFF_CAP: Duration = Duration::from_mins(1);
 const BACKOFF_JITTER: f64 = 0.2;
-const STORM_LIMITS: u32 = 5;
+const STORM_LIMITS: usize = 5;
 const STORM_SPAN: Duration = Duration::from_secs(10);
 
 /// Closed until a moment.
@@ -100,9 +100,8 @@ pub(crate) struct RateGate {
 #[derive(Debug, Default)]
 struct Backoff {
     doublings: u32,
-    /// Limits without a hint since the storm's start.
-    limits: u32,
-    storm_start: Option<Instant>,
+    /// When the last limits without a hint came, oldest first.
+    recent: [Option<Instant>; STORM_LIMITS],
     reported: Option<Instant>,
 }
 
@@ -153,16 +152,15 @@ impl Backoff {
         let in_span = |start: Option<Instant>| {
             start.is_some_and(|start| now.saturating_duration_since(start) < STORM_SPAN)
         };
-        if !in_span(self.storm_start) {
-            self.storm_start = Some(now);
-            self.limits = 0;
+        self.recent.rotate_left(1);
+        if let Some(newest) = self.recent.last_mut() {
+            *newest = Some(now);
         }
-        self.limits = self.limits.saturating_add(1);
-        if self.limits < STORM_LIMITS || in_span(self.reported) {
-            return false;
+        let storm = in_span(self.recent.first().copied().flatten()) && !in_span(self.reported);
+        if storm {
+            self.reported = Some(now);
         }
-        self.reported = Some(now);
-        true
+        storm
     }
 }
 
