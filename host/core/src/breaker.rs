@@ -17,6 +17,7 @@
 //! | HALF-OPEN | probe fails, breaks later, or outlives its lease | OPEN for longer |
 //! | HALF-OPEN | probe is dropped, or ends in a way that says nothing about health | slot free |
 //! | any | vote of another generation | ignored |
+//! | FORCED-CLOSED | what would have opened | FORCED-CLOSED, told and counted |
 //! | any | forced open, forced closed (with expiry), reset | FORCED-OPEN, FORCED-CLOSED, CLOSED |
 //! | FORCED-OPEN | expiry or release | HALF-OPEN |
 //! | FORCED-CLOSED | expiry or release | CLOSED, nothing counted yet |
@@ -26,7 +27,7 @@
 //! a target whose streams start well and always break. In the window a call counts once: the good start of a stream
 //! that breaks is taken back.
 //!
-//! Nothing here fails or waits; a refusal allocates nothing. Changes are returned to the caller, who reports them after
+//! Nothing here fails or waits; a refusal allocates nothing. Events are returned to the caller, who reports them after
 //! the lock is gone.
 
 mod machine;
@@ -133,19 +134,29 @@ pub(crate) enum Weight {
     Soft,
 }
 
-/// One change of state.
+/// What watchers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    /// Before.
-    pub(crate) from: Circuit,
-    /// After.
-    pub(crate) to: Circuit,
-    /// Why, low-cardinality.
-    pub(crate) reason: &'static str,
-    /// How long it stays open.
-    pub(crate) open_for: Option<Duration>,
-    /// The requests that caused it, oldest first, at most three.
-    pub(crate) causes: Vec<RequestId>,
+pub(crate) enum Event {
+    /// One change of state.
+    Changed {
+        /// Before.
+        from: Circuit,
+        /// After.
+        to: Circuit,
+        /// Why, low-cardinality.
+        reason: &'static str,
+        /// How long it stays open.
+        open_for: Option<Duration>,
+        /// The requests that caused it, oldest first, at most three.
+        causes: Vec<RequestId>,
+    },
+    /// It would have opened now, were it not forced closed. Counting starts afresh.
+    WouldOpen {
+        /// Why, low-cardinality.
+        reason: &'static str,
+        /// The requests that would have caused it, oldest first, at most three.
+        causes: Vec<RequestId>,
+    },
 }
 
 /// The breaker as it is now.
@@ -175,8 +186,8 @@ pub(crate) struct Breaker {
     machine: Mutex<Machine>,
 }
 
-/// What an operation gave, and the changes to report.
-pub(crate) type Changed<T> = (T, Vec<Change>);
+/// What an operation gave, and the events to report.
+pub(crate) type Told<T> = (T, Vec<Event>);
 
 impl Breaker {
     /// A closed breaker with nothing counted.
@@ -193,7 +204,7 @@ impl Breaker {
         request: RequestId,
         lease: Duration,
         only_one_left: bool,
-    ) -> Changed<Result<Ticket, Duration>> {
+    ) -> Told<Result<Ticket, Duration>> {
         let generation = self.free_pass.load(Ordering::Acquire);
         if generation != 0 {
             let ticket =
@@ -210,17 +221,17 @@ impl Breaker {
         now: Instant,
         request: RequestId,
         lease: Duration,
-    ) -> Changed<Option<Ticket>> {
+    ) -> Told<Option<Ticket>> {
         self.with(|machine| machine.last_resort(now, request, lease))
     }
 
     /// The call brought content. Says nothing when repeated.
-    pub(crate) fn first_content(&self, now: Instant, ticket: &mut Ticket) -> Vec<Change> {
+    pub(crate) fn first_content(&self, now: Instant, ticket: &mut Ticket) -> Vec<Event> {
         self.with(|machine| machine.first_content(now, ticket)).1
     }
 
     /// The call is complete. One without a separate first content was a plain answer: it proves nothing about streams.
-    pub(crate) fn finished(&self, now: Instant, ticket: Ticket) -> Vec<Change> {
+    pub(crate) fn finished(&self, now: Instant, ticket: Ticket) -> Vec<Event> {
         self.with(|machine| machine.finished(now, ticket)).1
     }
 
@@ -231,12 +242,12 @@ impl Breaker {
         ticket: Ticket,
         weight: Weight,
         hint: Option<Duration>,
-    ) -> Vec<Change> {
+    ) -> Vec<Event> {
         self.with(|machine| machine.failed(now, ticket, weight, hint)).1
     }
 
     /// The call ended without saying anything about health.
-    pub(crate) fn neutral(&self, now: Instant, ticket: Ticket) -> Vec<Change> {
+    pub(crate) fn neutral(&self, now: Instant, ticket: Ticket) -> Vec<Event> {
         if ticket.admission == Admission::Normal {
             return Vec::new();
         }
@@ -244,45 +255,45 @@ impl Breaker {
     }
 
     /// Held open for `ttl`, at most a day.
-    pub(crate) fn force_open(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Change> {
+    pub(crate) fn force_open(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Event> {
         self.with(|machine| machine.force(now, Circuit::ForcedOpen, ttl, reason)).1
     }
 
     /// Held closed for `ttl`, at most a day.
-    pub(crate) fn force_closed(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Change> {
+    pub(crate) fn force_closed(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Event> {
         self.with(|machine| machine.force(now, Circuit::ForcedClosed, ttl, reason)).1
     }
 
     /// Ends a forced state early, as its expiry would.
-    pub(crate) fn release(&self, now: Instant) -> Vec<Change> {
+    pub(crate) fn release(&self, now: Instant) -> Vec<Event> {
         self.with(|machine| machine.release(now)).1
     }
 
     /// Closed, everything forgotten.
-    pub(crate) fn reset(&self, now: Instant) -> Vec<Change> {
+    pub(crate) fn reset(&self, now: Instant) -> Vec<Event> {
         self.with(|machine| machine.reset(now)).1
     }
 
     /// The way to the target changed (new plugin, new settings): an open breaker may probe at once.
-    pub(crate) fn may_probe_now(&self, now: Instant) {
-        self.with(|machine| machine.may_probe_now(now));
+    pub(crate) fn may_probe_now(&self, now: Instant) -> Vec<Event> {
+        self.with(|machine| machine.may_probe_now(now)).1
     }
 
     /// Other thresholds; state, generation and runs stay.
-    pub(crate) fn set(&self, now: Instant, settings: BreakerSettings) {
-        self.with(|machine| machine.set(now, settings));
+    pub(crate) fn set(&self, now: Instant, settings: BreakerSettings) -> Vec<Event> {
+        self.with(|machine| machine.set(now, settings)).1
     }
 
     /// The breaker as it is; lapsed leases and forced states end here too.
-    pub(crate) fn view(&self, now: Instant) -> Changed<View> {
+    pub(crate) fn view(&self, now: Instant) -> Told<View> {
         self.with(|machine| machine.view(now))
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Changed<T> {
+    fn with<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Told<T> {
         let mut machine = self.lock();
         let result = act(&mut machine);
         self.free_pass.store(machine.free_pass(), Ordering::Release);
-        (result, machine.take_changes())
+        (result, machine.take_events())
     }
 
     /// The machine is valid after each step, so a lock poisoned by a foreign panic is still good.

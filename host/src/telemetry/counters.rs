@@ -68,7 +68,7 @@ impl Counters {
                 }
             }
             Note::AttemptFailed { failure, .. } => tally(&Class::ALL, &self.failed, &failure.class),
-            Note::Committed { .. } => {}
+            Note::Committed { .. } | Note::WouldOpen { .. } => {}
             Note::RequestEnded { outcome, .. } => tally(&OUTCOMES, &self.ended, outcome),
             Note::CircuitChanged { to, .. } => {
                 if *to == Circuit::Open {

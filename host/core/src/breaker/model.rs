@@ -140,16 +140,20 @@ impl Model {
     }
 
     fn open(&mut self, at: Instant) {
-        if self.circuit == Circuit::Closed {
-            let minutes = (at - self.since).as_secs() / 60;
-            self.streak = self.streak.saturating_sub(u32::try_from(minutes).unwrap());
-        }
+        self.forgive(at);
         self.streak += 1;
         let seconds = [5, 10, 15][(self.streak as usize - 1).min(2)];
         let rest = Duration::from_secs(seconds).mul_f64(self.random.between(0.8, 1.0));
         let until = (at + rest).max(self.hint.unwrap_or(at));
         self.become_(Circuit::Open);
         self.until = until;
+    }
+
+    fn forgive(&mut self, at: Instant) {
+        if self.circuit == Circuit::Closed {
+            let minutes = (at - self.since).as_secs() / 60;
+            self.streak = self.streak.saturating_sub(u32::try_from(minutes).unwrap());
+        }
     }
 
     fn time(&mut self, now: Instant) {
@@ -216,12 +220,11 @@ impl Model {
             return;
         }
         match (self.circuit, call.admission) {
-            (Circuit::Closed, _) => {
+            (Circuit::Closed | Circuit::ForcedClosed, _) => {
                 self.bad_starts = 0;
                 self.hint = None;
                 self.votes.push(Voted { call: call.id, tick: self.tick(now), good: true });
             }
-            (Circuit::ForcedClosed, _) => self.bad_starts = 0,
             (Circuit::HalfOpen, Admission::Probe) => {
                 self.probe_deadline = None;
                 self.good_probe(now);
@@ -255,20 +258,14 @@ impl Model {
         match self.circuit {
             Circuit::Closed => {
                 self.hint = self.hint.max(hint);
-                self.votes.retain(|vote| vote.call != call.id);
-                self.votes.push(Voted { call: call.id, tick: self.tick(now), good: false });
-                let newest = self.tick(now);
-                let recent = self.votes.iter().filter(|vote| vote.tick + 10 > newest);
-                let (all, bad) =
-                    recent.fold((0, 0), |(all, bad), vote| (all + 1, bad + i32::from(!vote.good)));
-                if self.run_is_long(call, soft) || (all >= 20 && 2 * bad >= all) {
+                if self.is_too_much(now, call, soft) {
                     self.open(now);
                 }
             }
-            Circuit::ForcedClosed => {
-                let over = self.run_is_long(call, soft);
-                self.bad_starts *= u32::from(!over);
-                self.bad_streams *= u32::from(!over);
+            Circuit::ForcedClosed if self.is_too_much(now, call, soft) => {
+                self.bad_starts = 0;
+                self.bad_streams = 0;
+                self.votes.clear();
             }
             Circuit::HalfOpen if call.admission == Admission::Probe => {
                 self.hint = hint;
@@ -276,6 +273,15 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    fn is_too_much(&mut self, now: Instant, call: &Call, soft: bool) -> bool {
+        self.votes.retain(|vote| vote.call != call.id);
+        self.votes.push(Voted { call: call.id, tick: self.tick(now), good: false });
+        let newest = self.tick(now);
+        let recent = self.votes.iter().filter(|vote| vote.tick + 10 > newest);
+        let (all, bad) = recent.fold((0, 0), |(all, bad), vote| (all + 1, bad + i32::from(!vote.good)));
+        self.run_is_long(call, soft) || (all >= 20 && 2 * bad >= all)
     }
 
     fn run_is_long(&mut self, call: &Call, soft: bool) -> bool {
@@ -296,6 +302,7 @@ impl Model {
 
     fn force(&mut self, now: Instant, to: Circuit, ttl_s: u64) {
         self.time(now);
+        self.forgive(now);
         if self.circuit != to {
             self.become_(to);
         }
@@ -319,7 +326,7 @@ struct Walk {
     model: Model,
     calls: Vec<(Ticket, Call)>,
     born: usize,
-    changes: Vec<Change>,
+    changes: Vec<Event>,
 }
 
 impl Walk {
@@ -417,11 +424,11 @@ impl Walk {
                 self.real.reset(now)
             }
             Step::Hurry => {
+                self.model.time(now);
                 if self.model.circuit == Circuit::Open {
                     self.model.until = self.model.until.min(now);
                 }
-                self.real.may_probe_now(now);
-                Vec::new()
+                self.real.may_probe_now(now)
             }
         };
         self.changes.extend(changes);
@@ -447,9 +454,18 @@ impl Walk {
             ticket.admission == Admission::Probe && !ticket.started && ticket.generation == view.generation
         };
         assert!(self.calls.iter().filter(in_lease).count() <= 1, "one probe at a time");
-        let chained = self.changes.windows(2).all(|pair| pair[0].to == pair[1].from);
-        assert!(chained, "each change begins where the one before ended: {:?}", self.changes);
-        assert!(self.changes.iter().all(|change| change.from != change.to), "{:?}", self.changes);
+        let mut before = Circuit::Closed;
+        for change in &self.changes {
+            if let Event::Changed { from, to, .. } = change {
+                assert_eq!(
+                    *from, before,
+                    "each change begins where the one before ended: {:?}",
+                    self.changes
+                );
+                assert_ne!(from, to, "{:?}", self.changes);
+                before = *to;
+            }
+        }
     }
 }
 
@@ -488,7 +504,8 @@ fn agrees_with_the_model() {
         }
         let mut reached = reached.borrow_mut();
         for change in &walk.changes {
-            *reached.entry(change.reason).or_default() += 1;
+            let (Event::Changed { reason, .. } | Event::WouldOpen { reason, .. }) = change;
+            *reached.entry(reason).or_default() += 1;
         }
         let stale = walk.real.view(walk.now).0.stale_votes;
         *reached.entry("stale vote").or_default() += usize::try_from(stale).unwrap();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::history::History;
 use super::{Outside, Permit, ProviderGates, Refusal};
-use crate::breaker::{Admission, Breaker, BreakerSettings, Change, Ticket};
+use crate::breaker::{Admission, Breaker, BreakerSettings, Event, Ticket};
 use crate::class::Scope;
 use crate::gate::{CredentialGate, MISSING_MODEL_PAUSE, RateGate, Until};
 use crate::note::{Gate, Note};
@@ -161,12 +161,12 @@ impl TargetState {
 
     pub(super) fn reconfigure(&self, configured: bool, settings: &BreakerSettings) {
         self.configured.store(configured, Ordering::Relaxed);
-        self.breaker.set(self.outside.clock.now(), settings.clone());
+        self.announce(self.breaker.set(self.outside.clock.now(), settings.clone()));
         self.repair_gates();
     }
 
     pub(super) fn way_changed(&self) {
-        self.breaker.may_probe_now(self.outside.clock.now());
+        self.announce(self.breaker.may_probe_now(self.outside.clock.now()));
         self.repair_gates();
     }
 
@@ -210,10 +210,15 @@ impl TargetState {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn announce(&self, changes: Vec<Change>) {
-        for Change { from, to, reason, open_for, causes } in changes {
+    pub(super) fn announce(&self, events: Vec<Event>) {
+        for event in events {
             let target = self.id.clone();
-            self.outside.observer.note(Note::CircuitChanged { target, from, to, reason, open_for, causes });
+            self.outside.observer.note(match event {
+                Event::Changed { from, to, reason, open_for, causes } => {
+                    Note::CircuitChanged { target, from, to, reason, open_for, causes }
+                }
+                Event::WouldOpen { reason, causes } => Note::WouldOpen { target, reason, causes },
+            });
         }
     }
 
