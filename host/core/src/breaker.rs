@@ -32,8 +32,6 @@
 
 mod machine;
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;
 pub(crate) mod window;
 

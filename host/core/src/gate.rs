@@ -102,6 +102,7 @@ struct Backoff {
     doublings: u32,
     /// When the last limits without a hint came, oldest first.
     recent: [Option<Instant>; STORM_LIMITS],
+    /// Outlives a success: where one call in ten is served, storms must not be half of what the breaker hears.
     reported: Option<Instant>,
 }
 
@@ -136,7 +137,8 @@ impl RateGate {
     /// A call brought content: the back-off starts afresh. A closed gate stays closed until its time.
     pub(crate) fn succeeded(&self) {
         if self.dirty.swap(0, Ordering::Relaxed) != 0 {
-            *self.backoff.lock().unwrap_or_else(PoisonError::into_inner) = Backoff::default();
+            let mut backoff = self.backoff.lock().unwrap_or_else(PoisonError::into_inner);
+            *backoff = Backoff { reported: backoff.reported, ..Backoff::default() };
         }
     }
 

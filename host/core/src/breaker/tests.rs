@@ -1,6 +1,8 @@
 //! Rows of the transition table, as scripts (the words stand in `script`).
 
+mod model;
 mod script;
+mod stage;
 
 use script::{HALF, LEASE, OPEN, check, check_with, reason};
 

@@ -45,7 +45,7 @@ impl Script {
         Some(admission)
     }
 
-    fn take(&mut self, name: &str) -> Ticket {
+    pub(super) fn take(&mut self, name: &str) -> Ticket {
         self.calls.remove(name).expect("the script names a running call")
     }
 
