@@ -35,8 +35,7 @@ mod machine;
 mod tests;
 pub(crate) mod window;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -44,6 +43,7 @@ use tokio::time::Instant;
 use crate::note::Circuit;
 use crate::random::Random;
 use crate::request::RequestId;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use machine::Machine;
 
 /// What an operator can set about breakers. The defaults are the design's.

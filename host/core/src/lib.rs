@@ -25,6 +25,7 @@ pub mod request;
 pub mod route;
 pub mod rule;
 pub mod settings;
+mod sync;
 pub mod target;
 pub mod targets;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Rows of the transition table, as scripts (the words stand in `script`).
 
+#[cfg(loom)]
+mod loom_permits;
 mod model;
 mod script;
 mod stage;

@@ -1,7 +1,7 @@
 //! One target: breaker, gates, history.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::class::Scope;
 use crate::gate::{CredentialGate, MISSING_MODEL_PAUSE, RateGate, Until};
 use crate::note::{Gate, Note};
 use crate::request::RequestId;
+use crate::sync::{AtomicBool, AtomicU32};
 use crate::target::TargetId;
 
 /// The health of one target. Shared by every request that considers it.
@@ -120,7 +121,9 @@ impl TargetState {
     }
 
     pub(super) fn last_resort_ended(&self) {
-        self.last_resort_in_flight.store(false, Ordering::Release);
+        // A swap where a store would do: the model checker does not know that a store comes after a swap it was not
+        // read by, and would try orders that no machine has.
+        self.last_resort_in_flight.swap(false, Ordering::AcqRel);
     }
 
     /// A prompt of this estimated size did not fit. The smallest such size is kept; a larger one that fits, told by
