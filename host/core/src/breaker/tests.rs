@@ -1,9 +1,11 @@
 //! Rows of the transition table, as scripts (the words stand in `script`).
 
+mod conformance;
 #[cfg(loom)]
 mod loom_permits;
 mod model;
 mod script;
+mod speed;
 mod stage;
 
 use script::{HALF, LEASE, OPEN, check, check_with, reason};
