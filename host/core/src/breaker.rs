@@ -176,11 +176,38 @@ pub(crate) struct View {
     pub(crate) would_open: u64,
 }
 
+/// What can be said to a call without a look inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// Every call passes; the generation it votes in.
+    Free(u64),
+    /// No call passes until then.
+    Shut(Instant),
+    /// It depends.
+    Ask,
+}
+
+impl Door {
+    /// In one word, so that it changes in one step: odd = the generation, even = nanoseconds after the epoch, 0 = ask.
+    fn packed(self, epoch: Instant) -> u64 {
+        match self {
+            Self::Free(generation) => generation.saturating_mul(2) | 1,
+            Self::Shut(until) => nanos(epoch, until).saturating_mul(2) & !1,
+            Self::Ask => 0,
+        }
+    }
+}
+
+fn nanos(epoch: Instant, moment: Instant) -> u64 {
+    u64::try_from(moment.saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The breaker of one target.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    /// The generation while calls pass without any question, else 0: admission then costs one load.
-    free_pass: AtomicU64,
+    epoch: Instant,
+    /// A [`Door`]: while all calls pass or none does, asking costs one load, however many ask.
+    door: AtomicU64,
     machine: Mutex<Machine>,
 }
 
@@ -191,7 +218,7 @@ impl Breaker {
     /// A closed breaker with nothing counted.
     pub(crate) fn new(settings: BreakerSettings, now: Instant, random: Arc<Random>) -> Self {
         let machine = Machine::new(settings, now, random);
-        Self { free_pass: AtomicU64::new(machine.free_pass()), machine: Mutex::new(machine) }
+        Self { epoch: now, door: AtomicU64::new(machine.door().packed(now)), machine: Mutex::new(machine) }
     }
 
     /// Admits or refuses one call; a refusal says when to come back. `lease` bounds a probe. `only_one_left`: the
@@ -203,11 +230,17 @@ impl Breaker {
         lease: Duration,
         only_one_left: bool,
     ) -> Told<Result<Ticket, Duration>> {
-        let generation = self.free_pass.load(Ordering::Acquire);
-        if generation != 0 {
-            let ticket =
-                Ticket { generation, admission: Admission::Normal, request, started: false, counted: None };
-            return (Ok(ticket), Vec::new());
+        let door = self.door.load(Ordering::Acquire);
+        if door & 1 == 1 {
+            let (generation, admission) = (door >> 1, Admission::Normal);
+            return (
+                Ok(Ticket { generation, admission, request, started: false, counted: None }),
+                Vec::new(),
+            );
+        }
+        let shut = (door >> 1).saturating_sub(nanos(self.epoch, now));
+        if shut != 0 {
+            return (Err(Duration::from_nanos(shut)), Vec::new());
         }
         self.with(|machine| machine.acquire(now, request, lease, only_one_left))
     }
@@ -290,7 +323,7 @@ impl Breaker {
     fn with<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Told<T> {
         let mut machine = self.lock();
         let result = act(&mut machine);
-        self.free_pass.store(machine.free_pass(), Ordering::Release);
+        self.door.store(machine.door().packed(self.epoch), Ordering::Release);
         (result, machine.take_events())
     }
 

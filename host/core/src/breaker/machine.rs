@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::window::Window;
-use super::{Admission, BreakerSettings, Event, Ticket, View, Weight};
+use super::{Admission, BreakerSettings, Door, Event, Ticket, View, Weight};
 use crate::note::Circuit;
 use crate::random::Random;
 use crate::request::RequestId;
@@ -105,11 +105,12 @@ impl Machine {
         }
     }
 
-    /// The generation while every call passes, else 0. Forced states answer here too, for their expiry needs a look.
-    pub(super) fn free_pass(&self) -> u64 {
+    /// What can be said without the lock. Forced closed is not free: its expiry needs a look.
+    pub(super) fn door(&self) -> Door {
         match self.state {
-            State::Closed { ramping: false, .. } => self.generation,
-            _ => 0,
+            State::Closed { ramping: false, .. } => Door::Free(self.generation),
+            State::Open { until } | State::ForcedOpen { until } => Door::Shut(until),
+            _ => Door::Ask,
         }
     }
 

@@ -79,13 +79,12 @@ impl Scene {
         let (view, events) = self.breaker.view(at);
         self.hear(&events);
         assert_eq!(self.told.load(Ordering::Relaxed) as u64, view.generation - 1, "one event a change");
-        let closed = view.circuit == Circuit::Closed;
-        let free_pass = self.breaker.free_pass.load(Ordering::Acquire);
-        assert_eq!(
-            free_pass,
-            if closed { view.generation } else { 0 },
-            "the lock-free way in knows the state"
-        );
+        let word = self.breaker.door.load(Ordering::Acquire);
+        match view.circuit {
+            Circuit::Closed => assert_eq!(word, Door::Free(view.generation).packed(at)),
+            Circuit::Open | Circuit::ForcedOpen => assert!(word != 0 && word % 2 == 0, "shut: {word}"),
+            _ => assert_eq!(word, Door::Ask.packed(at)),
+        }
         view
     }
 }
