@@ -17,6 +17,7 @@
 //! | HALF-OPEN | probe fails, breaks later, or outlives its lease | OPEN for longer |
 //! | HALF-OPEN | probe is dropped, or ends in a way that says nothing about health | slot free |
 //! | any | vote of another generation | ignored |
+//! | FORCED-CLOSED | what would have opened | FORCED-CLOSED, told and counted |
 //! | any | forced open, forced closed (with expiry), reset | FORCED-OPEN, FORCED-CLOSED, CLOSED |
 //! | FORCED-OPEN | expiry or release | HALF-OPEN |
 //! | FORCED-CLOSED | expiry or release | CLOSED, nothing counted yet |
@@ -26,18 +27,15 @@
 //! a target whose streams start well and always break. In the window a call counts once: the good start of a stream
 //! that breaks is taken back.
 //!
-//! Nothing here fails or waits; a refusal allocates nothing. Changes are returned to the caller, who reports them after
+//! Nothing here fails or waits; a refusal allocates nothing. Events are returned to the caller, who reports them after
 //! the lock is gone.
 
 mod machine;
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;
 pub(crate) mod window;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -45,6 +43,7 @@ use tokio::time::Instant;
 use crate::note::Circuit;
 use crate::random::Random;
 use crate::request::RequestId;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use machine::Machine;
 
 /// What an operator can set about breakers. The defaults are the design's.
@@ -133,19 +132,29 @@ pub(crate) enum Weight {
     Soft,
 }
 
-/// One change of state.
+/// What watchers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    /// Before.
-    pub(crate) from: Circuit,
-    /// After.
-    pub(crate) to: Circuit,
-    /// Why, low-cardinality.
-    pub(crate) reason: &'static str,
-    /// How long it stays open.
-    pub(crate) open_for: Option<Duration>,
-    /// The requests that caused it, oldest first, at most three.
-    pub(crate) causes: Vec<RequestId>,
+pub(crate) enum Event {
+    /// One change of state.
+    Changed {
+        /// Before.
+        from: Circuit,
+        /// After.
+        to: Circuit,
+        /// Why, low-cardinality.
+        reason: &'static str,
+        /// How long it stays open.
+        open_for: Option<Duration>,
+        /// The requests that caused it, oldest first, at most three.
+        causes: Vec<RequestId>,
+    },
+    /// It would have opened now, were it not forced closed. Counting starts afresh.
+    WouldOpen {
+        /// Why, low-cardinality.
+        reason: &'static str,
+        /// The requests that would have caused it, oldest first, at most three.
+        causes: Vec<RequestId>,
+    },
 }
 
 /// The breaker as it is now.
@@ -167,22 +176,49 @@ pub(crate) struct View {
     pub(crate) would_open: u64,
 }
 
+/// What can be said to a call without a look inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// Every call passes; the generation it votes in.
+    Free(u64),
+    /// No call passes until then.
+    Shut(Instant),
+    /// It depends.
+    Ask,
+}
+
+impl Door {
+    /// In one word, so that it changes in one step: odd = the generation, even = nanoseconds after the epoch, 0 = ask.
+    fn packed(self, epoch: Instant) -> u64 {
+        match self {
+            Self::Free(generation) => generation.saturating_mul(2) | 1,
+            Self::Shut(until) => nanos(epoch, until).saturating_mul(2) & !1,
+            Self::Ask => 0,
+        }
+    }
+}
+
+fn nanos(epoch: Instant, moment: Instant) -> u64 {
+    u64::try_from(moment.saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The breaker of one target.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    /// The generation while calls pass without any question, else 0: admission then costs one load.
-    free_pass: AtomicU64,
+    epoch: Instant,
+    /// A [`Door`]: while all calls pass or none does, asking costs one load, however many ask.
+    door: AtomicU64,
     machine: Mutex<Machine>,
 }
 
-/// What an operation gave, and the changes to report.
-pub(crate) type Changed<T> = (T, Vec<Change>);
+/// What an operation gave, and the events to report.
+pub(crate) type Told<T> = (T, Vec<Event>);
 
 impl Breaker {
     /// A closed breaker with nothing counted.
     pub(crate) fn new(settings: BreakerSettings, now: Instant, random: Arc<Random>) -> Self {
         let machine = Machine::new(settings, now, random);
-        Self { free_pass: AtomicU64::new(machine.free_pass()), machine: Mutex::new(machine) }
+        Self { epoch: now, door: AtomicU64::new(machine.door().packed(now)), machine: Mutex::new(machine) }
     }
 
     /// Admits or refuses one call; a refusal says when to come back. `lease` bounds a probe. `only_one_left`: the
@@ -193,12 +229,18 @@ impl Breaker {
         request: RequestId,
         lease: Duration,
         only_one_left: bool,
-    ) -> Changed<Result<Ticket, Duration>> {
-        let generation = self.free_pass.load(Ordering::Acquire);
-        if generation != 0 {
-            let ticket =
-                Ticket { generation, admission: Admission::Normal, request, started: false, counted: None };
-            return (Ok(ticket), Vec::new());
+    ) -> Told<Result<Ticket, Duration>> {
+        let door = self.door.load(Ordering::Acquire);
+        if door & 1 == 1 {
+            let (generation, admission) = (door >> 1, Admission::Normal);
+            return (
+                Ok(Ticket { generation, admission, request, started: false, counted: None }),
+                Vec::new(),
+            );
+        }
+        let shut = (door >> 1).saturating_sub(nanos(self.epoch, now));
+        if shut != 0 {
+            return (Err(Duration::from_nanos(shut)), Vec::new());
         }
         self.with(|machine| machine.acquire(now, request, lease, only_one_left))
     }
@@ -210,17 +252,17 @@ impl Breaker {
         now: Instant,
         request: RequestId,
         lease: Duration,
-    ) -> Changed<Option<Ticket>> {
+    ) -> Told<Option<Ticket>> {
         self.with(|machine| machine.last_resort(now, request, lease))
     }
 
     /// The call brought content. Says nothing when repeated.
-    pub(crate) fn first_content(&self, now: Instant, ticket: &mut Ticket) -> Vec<Change> {
+    pub(crate) fn first_content(&self, now: Instant, ticket: &mut Ticket) -> Vec<Event> {
         self.with(|machine| machine.first_content(now, ticket)).1
     }
 
     /// The call is complete. One without a separate first content was a plain answer: it proves nothing about streams.
-    pub(crate) fn finished(&self, now: Instant, ticket: Ticket) -> Vec<Change> {
+    pub(crate) fn finished(&self, now: Instant, ticket: Ticket) -> Vec<Event> {
         self.with(|machine| machine.finished(now, ticket)).1
     }
 
@@ -231,12 +273,12 @@ impl Breaker {
         ticket: Ticket,
         weight: Weight,
         hint: Option<Duration>,
-    ) -> Vec<Change> {
+    ) -> Vec<Event> {
         self.with(|machine| machine.failed(now, ticket, weight, hint)).1
     }
 
     /// The call ended without saying anything about health.
-    pub(crate) fn neutral(&self, now: Instant, ticket: Ticket) -> Vec<Change> {
+    pub(crate) fn neutral(&self, now: Instant, ticket: Ticket) -> Vec<Event> {
         if ticket.admission == Admission::Normal {
             return Vec::new();
         }
@@ -244,45 +286,45 @@ impl Breaker {
     }
 
     /// Held open for `ttl`, at most a day.
-    pub(crate) fn force_open(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Change> {
+    pub(crate) fn force_open(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Event> {
         self.with(|machine| machine.force(now, Circuit::ForcedOpen, ttl, reason)).1
     }
 
     /// Held closed for `ttl`, at most a day.
-    pub(crate) fn force_closed(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Change> {
+    pub(crate) fn force_closed(&self, now: Instant, ttl: Duration, reason: &str) -> Vec<Event> {
         self.with(|machine| machine.force(now, Circuit::ForcedClosed, ttl, reason)).1
     }
 
     /// Ends a forced state early, as its expiry would.
-    pub(crate) fn release(&self, now: Instant) -> Vec<Change> {
+    pub(crate) fn release(&self, now: Instant) -> Vec<Event> {
         self.with(|machine| machine.release(now)).1
     }
 
     /// Closed, everything forgotten.
-    pub(crate) fn reset(&self, now: Instant) -> Vec<Change> {
+    pub(crate) fn reset(&self, now: Instant) -> Vec<Event> {
         self.with(|machine| machine.reset(now)).1
     }
 
     /// The way to the target changed (new plugin, new settings): an open breaker may probe at once.
-    pub(crate) fn may_probe_now(&self, now: Instant) {
-        self.with(|machine| machine.may_probe_now(now));
+    pub(crate) fn may_probe_now(&self, now: Instant) -> Vec<Event> {
+        self.with(|machine| machine.may_probe_now(now)).1
     }
 
     /// Other thresholds; state, generation and runs stay.
-    pub(crate) fn set(&self, now: Instant, settings: BreakerSettings) {
-        self.with(|machine| machine.set(now, settings));
+    pub(crate) fn set(&self, now: Instant, settings: BreakerSettings) -> Vec<Event> {
+        self.with(|machine| machine.set(now, settings)).1
     }
 
     /// The breaker as it is; lapsed leases and forced states end here too.
-    pub(crate) fn view(&self, now: Instant) -> Changed<View> {
+    pub(crate) fn view(&self, now: Instant) -> Told<View> {
         self.with(|machine| machine.view(now))
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Changed<T> {
+    fn with<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Told<T> {
         let mut machine = self.lock();
         let result = act(&mut machine);
-        self.free_pass.store(machine.free_pass(), Ordering::Release);
-        (result, machine.take_changes())
+        self.door.store(machine.door().packed(self.epoch), Ordering::Release);
+        (result, machine.take_events())
     }
 
     /// The machine is valid after each step, so a lock poisoned by a foreign panic is still good.

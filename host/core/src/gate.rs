@@ -35,7 +35,7 @@ pub const RATE_HINT_CAP: Duration = Duration::from_mins(5);
 const BACKOFF_BASE: Duration = Duration::from_secs(1);
 const BACKOFF_CAP: Duration = Duration::from_mins(1);
 const BACKOFF_JITTER: f64 = 0.2;
-const STORM_LIMITS: u32 = 5;
+const STORM_LIMITS: usize = 5;
 const STORM_SPAN: Duration = Duration::from_secs(10);
 
 /// Closed until a moment.
@@ -106,9 +106,9 @@ pub(crate) struct RateGate {
 #[derive(Debug, Default)]
 struct Backoff {
     doublings: u32,
-    /// Limits without a hint since the storm's start.
-    limits: u32,
-    storm_start: Option<Instant>,
+    /// When the last limits without a hint came, oldest first.
+    recent: [Option<Instant>; STORM_LIMITS],
+    /// Outlives a success: where one call in ten is served, storms must not be half of what the breaker hears.
     reported: Option<Instant>,
 }
 
@@ -143,7 +143,8 @@ impl RateGate {
     /// A call brought content: the back-off starts afresh. A closed gate stays closed until its time.
     pub(crate) fn succeeded(&self) {
         if self.dirty.swap(0, Ordering::Relaxed) != 0 {
-            *self.backoff.lock().unwrap_or_else(PoisonError::into_inner) = Backoff::default();
+            let mut backoff = self.backoff.lock().unwrap_or_else(PoisonError::into_inner);
+            *backoff = Backoff { reported: backoff.reported, ..Backoff::default() };
         }
     }
 
@@ -159,16 +160,15 @@ impl Backoff {
         let in_span = |start: Option<Instant>| {
             start.is_some_and(|start| now.saturating_duration_since(start) < STORM_SPAN)
         };
-        if !in_span(self.storm_start) {
-            self.storm_start = Some(now);
-            self.limits = 0;
+        self.recent.rotate_left(1);
+        if let Some(newest) = self.recent.last_mut() {
+            *newest = Some(now);
         }
-        self.limits = self.limits.saturating_add(1);
-        if self.limits < STORM_LIMITS || in_span(self.reported) {
-            return false;
+        let storm = in_span(self.recent.first().copied().flatten()) && !in_span(self.reported);
+        if storm {
+            self.reported = Some(now);
         }
-        self.reported = Some(now);
-        true
+        storm
     }
 }
 

@@ -28,6 +28,7 @@ pub mod route;
 pub mod rule;
 pub mod settings;
 pub mod splice;
+mod sync;
 pub mod target;
 pub mod targets;
 #[cfg(test)]

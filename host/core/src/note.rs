@@ -288,6 +288,15 @@ pub enum Note {
         /// The requests that caused it, oldest first.
         causes: Vec<RequestId>,
     },
+    /// A breaker would have opened, were it not forced closed.
+    WouldOpen {
+        /// Which target.
+        target: TargetId,
+        /// Why, low-cardinality.
+        reason: &'static str,
+        /// The requests that would have caused it, oldest first.
+        causes: Vec<RequestId>,
+    },
     /// A gate closed.
     GateClosed {
         /// Which target (for credential gates, the one that found out).

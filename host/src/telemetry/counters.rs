@@ -98,7 +98,10 @@ impl Counters {
             }
             Note::TwinStarted { .. } => one(&self.twins),
             Note::RoundStarted { .. } => one(&self.second_rounds),
-            Note::Committed { .. } | Note::TwinEnded { .. } | Note::Spliced { .. } => {}
+            Note::Committed { .. }
+            | Note::TwinEnded { .. }
+            | Note::Spliced { .. }
+            | Note::WouldOpen { .. } => {}
             Note::RequestEnded { outcome, .. } => tally(&OUTCOMES, &self.ended, outcome),
             Note::CircuitChanged { to, .. } => {
                 if *to == Circuit::Open {

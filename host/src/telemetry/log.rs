@@ -74,6 +74,10 @@ pub(super) fn line(note: &Note) {
                 info!(%target, from, to = to.label(), reason, open_for_ms, "breaker changed");
             }
         }
+        Note::WouldOpen { target, reason, causes } => {
+            let requests = enabled!(Level::WARN).then(|| format!("{causes:?}"));
+            warn!(%target, reason, requests, "breaker would have opened, but is forced closed");
+        }
         Note::GateClosed { target, gate, for_time, id } => {
             let for_ms = ms(*for_time);
             // A rate limit is daily business; the others need somebody.

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test [--all] | plugins | bench | check`.
+//! Developer commands: `cargo xtask demo | test [--all] | loom | plugins | bench | check`.
 //!
 //! Everything a fresh machine needs beyond rustup and a C compiler is either fetched here, with a line that says so, or
 //! named in an error with the command that installs it. Nothing is skipped because something is missing.
@@ -17,6 +17,7 @@ usage: cargo xtask <command>
 
   demo [...]      simulated providers + gateway + bundled plugins on loopback; further words go to `seawall demo`
   test [--all]    the tests; --all adds the suites that need Python and Node
+  loom            every order of what threads do to a breaker
   plugins         build the bundled components into target/plugins/
   bench [...]     the gateway beside a bare reverse proxy; further words go to the bench
   check           format, lints, docs, tidy
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let result = match command {
         "demo" => plugins::build().and_then(|()| shell::seawall("demo", rest)),
         "test" => suites::test(rest),
+        "loom" => suites::loom(),
         "plugins" => plugins::build(),
         "bench" => bench::bench(rest),
         "check" => check::everything(),

@@ -15,11 +15,21 @@ pub(crate) fn test(words: &[String]) -> Outcome {
     };
     step("bundled plugins", plugins::build)?;
     plugins::test()?;
+    step("interleavings", loom)?;
     step("gateway", || run(cargo().args(["test", "--workspace", "--features", "seawall/bundled"])))?;
     if all {
         clients()?;
     }
     Ok(())
+}
+
+/// `cargo xtask loom`: every order of what threads do to a breaker and its permits. Another configuration of the core,
+/// so it is built in a folder of its own, beside the usual one.
+pub(crate) fn loom() -> Outcome {
+    let usual = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let mut tests = cargo();
+    tests.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", usual.join("loom"));
+    run(tests.args(["test", "--quiet", "-p", "seawall-core", "--lib", "loom_"]))
 }
 
 /// The official clients, unmodified, in throw-away environments; and a plugin in another language.

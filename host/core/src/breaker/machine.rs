@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::window::Window;
-use super::{Admission, BreakerSettings, Change, Ticket, View, Weight};
+use super::{Admission, BreakerSettings, Door, Event, Ticket, View, Weight};
 use crate::note::Circuit;
 use crate::random::Random;
 use crate::request::RequestId;
@@ -24,6 +24,9 @@ const FORCE_CAP: Duration = Duration::from_hours(24);
 const LEASE_CAP: Duration = Duration::from_hours(1);
 /// Longest reason of an operator that is kept.
 const REASON_CHARS: usize = 200;
+
+/// Why it opens, and the requests that caused it.
+type Verdict = (&'static str, Vec<RequestId>);
 
 /// A run of events and the last three requests in it.
 #[derive(Debug, Default)]
@@ -78,7 +81,7 @@ pub(super) struct Machine {
     forced_reason: Option<Arc<str>>,
     stale_votes: u64,
     would_open: u64,
-    changes: Vec<Change>,
+    events: Vec<Event>,
 }
 
 impl Machine {
@@ -98,20 +101,21 @@ impl Machine {
             forced_reason: None,
             stale_votes: 0,
             would_open: 0,
-            changes: Vec::new(),
+            events: Vec::new(),
         }
     }
 
-    /// The generation while every call passes, else 0. Forced states answer here too, for their expiry needs a look.
-    pub(super) fn free_pass(&self) -> u64 {
+    /// What can be said without the lock. Forced closed is not free: its expiry needs a look.
+    pub(super) fn door(&self) -> Door {
         match self.state {
-            State::Closed { ramping: false, .. } => self.generation,
-            _ => 0,
+            State::Closed { ramping: false, .. } => Door::Free(self.generation),
+            State::Open { until } | State::ForcedOpen { until } => Door::Shut(until),
+            _ => Door::Ask,
         }
     }
 
-    pub(super) fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     // --- calls ------------------------------------------------------------------------------------------------------
@@ -169,12 +173,11 @@ impl Machine {
             return;
         }
         match &mut self.state {
-            State::Closed { .. } => {
+            State::Closed { .. } | State::ForcedClosed { .. } => {
                 self.starts = Run::default();
                 self.hinted = None;
                 ticket.counted = Some(self.window.add(now, GOOD));
             }
-            State::ForcedClosed { .. } => self.starts = Run::default(),
             State::HalfOpen { probe, .. } if ticket.admission == Admission::Probe => {
                 *probe = None;
                 self.good_probe(now, ticket.request);
@@ -210,8 +213,19 @@ impl Machine {
             return;
         }
         match self.state {
-            State::Closed { .. } => self.count_failure(now, &ticket, weight, hinted),
-            State::ForcedClosed { .. } => self.count_unheeded(&ticket, weight),
+            State::Closed { .. } => {
+                self.hinted = self.hinted.max(hinted);
+                if let Some((reason, causes)) = self.count_failure(now, &ticket, weight) {
+                    self.open(now, reason, causes);
+                }
+            }
+            State::ForcedClosed { .. } => {
+                if let Some((reason, causes)) = self.count_failure(now, &ticket, weight) {
+                    self.would_open = self.would_open.saturating_add(1);
+                    self.forget();
+                    self.events.push(Event::WouldOpen { reason, causes });
+                }
+            }
             State::HalfOpen { .. } if ticket.admission == Admission::Probe => {
                 self.hinted = hinted;
                 self.open(now, "probe_failed", vec![ticket.request]);
@@ -236,6 +250,7 @@ impl Machine {
 
     pub(super) fn force(&mut self, now: Instant, to: Circuit, ttl: Duration, reason: &str) {
         self.advance(now);
+        self.forgive(now);
         let until = now + ttl.min(FORCE_CAP);
         self.forced_reason = Some(reason.chars().take(REASON_CHARS).collect::<String>().into());
         let (state, open_for) = match to {
@@ -268,14 +283,16 @@ impl Machine {
     }
 
     pub(super) fn may_probe_now(&mut self, now: Instant) {
+        self.advance(now);
         if let State::Open { until } = &mut self.state {
             *until = (*until).min(now);
         }
     }
 
     pub(super) fn set(&mut self, now: Instant, settings: BreakerSettings) {
+        self.advance(now);
         if settings.window != self.settings.window {
-            self.window = Window::new(now, settings.window);
+            self.window.restart(now, settings.window);
         }
         self.settings = settings;
     }
@@ -361,31 +378,19 @@ impl Machine {
         }
     }
 
-    fn count_failure(&mut self, now: Instant, ticket: &Ticket, weight: Weight, hinted: Option<Instant>) {
-        self.hinted = self.hinted.max(hinted);
+    /// Counts a failure; `Some` when it is one too many.
+    fn count_failure(&mut self, now: Instant, ticket: &Ticket, weight: Weight) -> Option<Verdict> {
         self.failures.push(ticket.request);
         if let Some(tick) = ticket.counted {
             self.window.take_back(now, tick, GOOD);
         }
         self.window.add(now, BAD);
-        if let Some((reason, causes)) = self.push_run(ticket, weight) {
-            self.open(now, reason, causes);
-        } else if self.rate_is_bad(now) {
-            let causes = self.failures.causes();
-            self.open(now, "failure_rate", causes);
-        }
-    }
-
-    /// Forced closed: nothing opens, but it is said how often it would have.
-    fn count_unheeded(&mut self, ticket: &Ticket, weight: Weight) {
-        if self.push_run(ticket, weight).is_some() {
-            self.would_open = self.would_open.saturating_add(1);
-            self.forget();
-        }
+        let run = self.push_run(ticket, weight);
+        run.or_else(|| self.rate_is_bad(now).then(|| ("failure_rate", self.failures.causes())))
     }
 
     /// Lengthens the failure's run; `Some` when the run is long enough to open.
-    fn push_run(&mut self, ticket: &Ticket, weight: Weight) -> Option<(&'static str, Vec<RequestId>)> {
+    fn push_run(&mut self, ticket: &Ticket, weight: Weight) -> Option<Verdict> {
         if weight == Weight::Soft {
             return None;
         }
@@ -406,11 +411,7 @@ impl Machine {
 
     /// Opens as of `at`, which may lie in the past for a lapsed lease.
     fn open(&mut self, at: Instant, reason: &'static str, causes: Vec<RequestId>) {
-        if let State::Closed { since, .. } = self.state {
-            let forgiven =
-                at.saturating_duration_since(since).as_nanos() / self.settings.forgive.as_nanos().max(1);
-            self.streak = self.streak.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX));
-        }
+        self.forgive(at);
         self.streak = self.streak.saturating_add(1);
         self.opens = self.opens.saturating_add(1);
         let doublings = 2_u32.saturating_pow(self.streak - 1);
@@ -418,6 +419,15 @@ impl Machine {
         let until = at + rest.mul_f64(self.random.between(0.8, 1.0));
         let until = self.hinted.map_or(until, |hinted| hinted.max(until));
         self.enter(State::Open { until }, reason, Some(until - at), causes);
+    }
+
+    /// Forgives one opening for each span that was spent closed. Whoever leaves CLOSED calls it before.
+    fn forgive(&mut self, at: Instant) {
+        if let State::Closed { since, .. } = self.state {
+            let spans =
+                at.saturating_duration_since(since).as_nanos() / self.settings.forgive.as_nanos().max(1);
+            self.streak = self.streak.saturating_sub(u32::try_from(spans).unwrap_or(u32::MAX));
+        }
     }
 
     fn extend_open(&mut self, hinted: Option<Instant>) {
@@ -450,7 +460,7 @@ impl Machine {
             self.forced_reason = None;
         }
         self.forget();
-        self.changes.push(Change { from, to, reason, open_for, causes });
+        self.events.push(Event::Changed { from, to, reason, open_for, causes });
     }
 
     /// What was counted belongs to the generation that is over.

@@ -12,6 +12,8 @@ const BUCKETS: u32 = 10;
 pub(crate) struct Window<const K: usize> {
     epoch: Instant,
     span: Duration,
+    /// The tick at the epoch. Grows with each clearing, so that no tick is ever given twice.
+    first: u64,
     newest: u64,
     buckets: [[u32; K]; BUCKETS as usize],
 }
@@ -20,7 +22,13 @@ impl<const K: usize> Window<K> {
     /// An empty window whose buckets are counted from `epoch`.
     pub(crate) fn new(epoch: Instant, span: Duration) -> Self {
         let span = span.max(Duration::from_millis(u64::from(BUCKETS)));
-        Self { epoch, span, newest: 0, buckets: [[0; K]; BUCKETS as usize] }
+        Self { epoch, span, first: 0, newest: 0, buckets: [[0; K]; BUCKETS as usize] }
+    }
+
+    /// Empty, of another span, from `now` on: counts in buckets of another width are not comparable.
+    pub(crate) fn restart(&mut self, now: Instant, span: Duration) {
+        self.clear();
+        *self = Self { first: self.newest, newest: self.newest, ..Self::new(now, span) };
     }
 
     /// Counts one event and says in which tick, for [`Window::take_back`].
@@ -55,9 +63,11 @@ impl<const K: usize> Window<K> {
         sums
     }
 
-    /// Forgets everything.
+    /// Forgets everything; what was counted before can no longer be taken back.
     pub(crate) fn clear(&mut self) {
         self.buckets = [[0; K]; BUCKETS as usize];
+        self.first = self.first.saturating_add(u64::from(BUCKETS));
+        self.newest = self.newest.saturating_add(u64::from(BUCKETS));
     }
 
     /// Empties the buckets that time has passed over. A `now` from before the newest bucket (threads read the clock
@@ -65,7 +75,7 @@ impl<const K: usize> Window<K> {
     fn roll(&mut self, now: Instant) {
         let width = self.span / BUCKETS;
         let passed = now.saturating_duration_since(self.epoch).as_nanos() / width.as_nanos().max(1);
-        let tick = u64::try_from(passed).unwrap_or(u64::MAX);
+        let tick = u64::try_from(passed).unwrap_or(u64::MAX).saturating_add(self.first);
         let first_stale = self.newest.saturating_add(1);
         let last_stale = tick.min(self.newest.saturating_add(u64::from(BUCKETS)));
         for stale in first_stale..=last_stale {
@@ -129,5 +139,26 @@ mod tests {
         assert_eq!(window.sums(at(200)), [0, 1]);
         window.take_back(at(1_050), tick, 1);
         assert_eq!(window.sums(at(1_050)), [0, 1], "the tick has left, its bucket belongs to another");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_cleared_away_cannot_be_taken_back() {
+        let epoch = Instant::now();
+        let at = |ms| epoch + Duration::from_millis(ms);
+        let mut window = Window::<1>::new(epoch, Duration::from_secs(1));
+        let cleared = window.add(at(50), 0);
+        window.clear();
+        window.add(at(60), 0);
+        window.take_back(at(60), cleared, 0);
+        assert_eq!(window.sums(at(70)), [1]);
+        // Ticks of the old width never meet ticks of the new one.
+        let before = window.add(at(2_000), 0);
+        window.restart(at(2_000), Duration::from_secs(10));
+        for second in 0..40 {
+            let now = at(2_000 + second * 1_000);
+            window.add(now, 0);
+            window.take_back(now, before, 0);
+            assert_eq!(window.sums(now), [(second + 1).min(10)], "after {second} s");
+        }
     }
 }

@@ -63,6 +63,7 @@ async fn five_in_ten_seconds_are_one_storm() {
     assert_eq!(storms(&[0, 1, 2, 3], None), 0);
     assert_eq!(storms(&[0, 1, 2, 3, 4], None), 1);
     assert_eq!(storms(&[0, 3, 6, 9, 12], None), 0, "not within ten seconds");
+    assert_eq!(storms(&[0, 8, 9, 11, 12, 13], None), 1, "any ten seconds, not the first limit's");
     assert_eq!(storms(&[0; 100], None), 1, "one burst is one storm");
     assert_eq!(storms(&[0; 100], Some(1)), 0, "a provider that gives hints is healthy");
     assert_eq!(storms(&[[0; 5], [20; 5], [40; 5]].concat(), None), 3);

@@ -1,7 +1,7 @@
 //! One target: breaker, gates, history, outlook.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,12 +9,23 @@ use tokio::time::Instant;
 
 use super::history::History;
 use super::{Ask, Outside, Permit, ProviderGates, Refusal};
-use crate::breaker::{Admission, Breaker, BreakerSettings, Change, Ticket};
+use crate::breaker::{Admission, Breaker, BreakerSettings, Event, Ticket};
 use crate::class::Scope;
 use crate::gate::{CredentialGate, Limit, MISSING_MODEL_PAUSE, Pace, RateGate, Until};
-use crate::note::{Gate, Note};
+use crate::note::{Circuit, Gate, Note};
 use crate::outlook::{CallKind, Forecast, Outlook};
+use crate::request::RequestId;
+use crate::sync::{AtomicBool, AtomicU32};
 use crate::target::TargetId;
+
+/// The breaker's latest change of state.
+pub(super) struct LastChange {
+    pub(super) at: Instant,
+    pub(super) from: Circuit,
+    pub(super) to: Circuit,
+    pub(super) reason: &'static str,
+    pub(super) causes: Vec<RequestId>,
+}
 
 /// The health of one target. Shared by every request that considers it.
 pub struct TargetState {
@@ -37,7 +48,7 @@ pub struct TargetState {
     history: Mutex<History>,
     streamed: Outlook,
     plain: Outlook,
-    last_change: Mutex<Option<(Instant, Change)>>,
+    last_change: Mutex<Option<LastChange>>,
 }
 
 impl fmt::Debug for TargetState {
@@ -136,7 +147,9 @@ impl TargetState {
     }
 
     pub(super) fn last_resort_ended(&self) {
-        self.last_resort_in_flight.store(false, Ordering::Release);
+        // A swap where a store would do: the model checker does not know that a store comes after a swap it was not
+        // read by, and would try orders that no machine has.
+        self.last_resort_in_flight.swap(false, Ordering::AcqRel);
     }
 
     /// It refused to continue the beginning of an answer although its adapter says that it does.
@@ -189,12 +202,12 @@ impl TargetState {
 
     pub(super) fn reconfigure(&self, configured: bool, settings: &BreakerSettings) {
         self.configured.store(configured, Ordering::Relaxed);
-        self.breaker.set(self.outside.clock.now(), settings.clone());
+        self.announce(self.breaker.set(self.outside.clock.now(), settings.clone()));
         self.repair_gates();
     }
 
     pub(super) fn way_changed(&self) {
-        self.breaker.may_probe_now(self.outside.clock.now());
+        self.announce(self.breaker.may_probe_now(self.outside.clock.now()));
         self.repair_gates();
     }
 
@@ -238,12 +251,19 @@ impl TargetState {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn announce(&self, changes: Vec<Change>) {
-        for change in changes {
-            *self.last_change() = Some((self.outside.clock.now(), change.clone()));
-            let Change { from, to, reason, open_for, causes } = change;
+    pub(super) fn announce(&self, events: Vec<Event>) {
+        for event in events {
+            if let Event::Changed { from, to, reason, causes, .. } = &event {
+                let (at, causes) = (self.outside.clock.now(), causes.clone());
+                *self.last_change() = Some(LastChange { at, from: *from, to: *to, reason, causes });
+            }
             let target = self.id.clone();
-            self.outside.observer.note(Note::CircuitChanged { target, from, to, reason, open_for, causes });
+            self.outside.observer.note(match event {
+                Event::Changed { from, to, reason, open_for, causes } => {
+                    Note::CircuitChanged { target, from, to, reason, open_for, causes }
+                }
+                Event::WouldOpen { reason, causes } => Note::WouldOpen { target, reason, causes },
+            });
         }
     }
 
@@ -307,7 +327,7 @@ impl TargetState {
         }
     }
 
-    pub(super) fn last_change(&self) -> MutexGuard<'_, Option<(Instant, Change)>> {
+    pub(super) fn last_change(&self) -> MutexGuard<'_, Option<LastChange>> {
         self.last_change.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -194,11 +194,11 @@ impl TargetState {
             forced_reason: view.forced_reason.as_deref().map(str::to_owned),
             stale_votes: view.stale_votes,
             would_open: view.would_open,
-            last_change: self.last_change().as_ref().map(|(at, change)| ChangeStatus {
+            last_change: self.last_change().as_ref().map(|change| ChangeStatus {
                 from: change.from.label(),
                 to: change.to.label(),
                 reason: change.reason,
-                ago_ms: millis(now.saturating_duration_since(*at)),
+                ago_ms: millis(now.saturating_duration_since(change.at)),
                 requests: change.causes.iter().map(ToString::to_string).collect(),
             }),
             gates: self.closed_gates(now),

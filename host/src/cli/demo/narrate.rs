@@ -160,6 +160,10 @@ impl Narrator {
                     None => Some(line),
                 }
             }
+            Note::WouldOpen { target, reason, .. } => Some(self.paint.yellow(&format!(
+                "breaker of {target} would open ({}), but is forced closed",
+                reason.replace('_', " ")
+            ))),
             Note::GateClosed { target, gate, for_time, .. } => {
                 Some(self.paint.yellow(&format!("{target} rests for {}: {}", span(*for_time), reason(*gate))))
             }
@@ -235,7 +239,7 @@ fn told_of(note: &Note) -> Option<RequestId> {
         | Note::GateClosed { id, .. }
         | Note::FaultInjected { id, .. }
         | Note::PluginFault { id, .. } => Some(*id),
-        Note::CircuitChanged { .. } => None,
+        Note::CircuitChanged { .. } | Note::WouldOpen { .. } => None,
     }
 }
 
