@@ -122,10 +122,11 @@ pub(super) enum Step {
         target: usize,
         pauses_ms: Vec<u64>,
     },
-    /// Opens, recovers, stays healthy for a while, opens again.
+    /// Opens, recovers, stays healthy for a while, perhaps until an operator's drill, and opens again.
     Relapse {
         target: usize,
         healthy_s: u64,
+        drill: bool,
     },
     /// Limited whenever it is asked.
     Limited {
@@ -182,7 +183,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(target, open, flaky, release)| Step::Drill { target, open, flaky, release }),
         1 => (target(), pauses(400)).prop_map(|(target, pauses_ms)| Step::Despair { target, pauses_ms }),
         1 => (target(), pauses(4_000)).prop_map(|(target, pauses_ms)| Step::Ramp { target, pauses_ms }),
-        1 => (target(), 30..300_u64).prop_map(|(target, healthy_s)| Step::Relapse { target, healthy_s }),
+        1 => (target(), 30..300_u64, any::<bool>())
+            .prop_map(|(target, healthy_s, drill)| Step::Relapse { target, healthy_s, drill }),
         1 => (target(), any::<bool>(), 2..6_usize)
             .prop_map(|(target, credential, times)| Step::Limited { target, credential, times }),
     ];

@@ -112,7 +112,7 @@ impl Walk {
             }
             Step::Despair { target, pauses_ms } => return self.despair(*target, pauses_ms),
             Step::Ramp { target, pauses_ms } => return self.ramp(*target, pauses_ms),
-            Step::Relapse { target, healthy_s } => return self.relapse(*target, *healthy_s),
+            Step::Relapse { target, healthy_s, drill } => return self.relapse(*target, *healthy_s, *drill),
             Step::Limited { target, credential, times } => {
                 for _ in 0..*times {
                     self.probe(*target, false, Some(End::RateLimited { credential: *credential }));
@@ -281,10 +281,14 @@ impl Walk {
         }
     }
 
-    fn relapse(&mut self, target: usize, healthy_s: u64) {
+    fn relapse(&mut self, target: usize, healthy_s: u64, drill: bool) {
         self.trip(target);
         self.recover(target);
         self.run(&Step::Wait { ms: 1_000 * healthy_s });
+        if drill {
+            self.run(&Step::Admin { target, act: Admin::ForceOpen { ttl_s: 1 } });
+            self.run(&Step::Admin { target, act: Admin::Release });
+        }
         self.trip(target);
     }
 
