@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::plugins::{self, need};
 use crate::shell::{Outcome, cargo, root, run, step};
+use crate::times::timed;
 
 /// `cargo xtask test [--all]`.
 pub(crate) fn test(words: &[String]) -> Outcome {
@@ -15,11 +16,19 @@ pub(crate) fn test(words: &[String]) -> Outcome {
     };
     step("bundled plugins", plugins::build)?;
     plugins::test()?;
-    step("gateway", || run(cargo().args(["test", "--workspace", "--features", "seawall/bundled"])))?;
+    step("gateway", || timed(cargo().args(["test", "--workspace", "--features", "seawall/bundled"])))?;
     if all {
         clients()?;
     }
     Ok(())
+}
+
+/// `cargo xtask matrix [...]`: every fault in every place, with many requests each.
+pub(crate) fn matrix(words: &[String]) -> Outcome {
+    plugins::build()?;
+    let matrix =
+        ["run", "--quiet", "-p", "seawall-e2e", "--bin", "matrix", "--features", "seawall/bundled", "--"];
+    step("fault matrix", || run(cargo().args(matrix).args(words)))
 }
 
 /// The official clients, unmodified, in throw-away environments; and a plugin in another language.
