@@ -41,4 +41,5 @@ read -r SEAWALL_URL SIM_URL <"$scratch/stage.out"
 export SEAWALL_URL SIM_URL
 
 "$scratch/venv/bin/python" -m pytest -q -p no:cacheprovider "$here/test_clients.py"
+"$scratch/venv/bin/python" -m pytest -q -p no:cacheprovider -rP "$here/test_recorded.py"
 (cd "$scratch" && node --test clients.test.mjs)

@@ -2,6 +2,7 @@
 //! same answer to the same question and a test can tell what it must be.
 
 pub(crate) mod instance;
+mod prose;
 pub(crate) mod text;
 
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ const LONGEST_BENCH: usize = 4 << 20;
 const BENCH_EVENTS: usize = 100;
 const LONGEST_ECHO: usize = 400;
 const JSON_PIECE: usize = 8;
+/// What a lane that repeats itself says again of the beginning it was given.
+const REPEATED_WORDS: usize = 3;
 
 /// Why an alternative ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,10 +114,14 @@ fn choice(ask: &Ask, prefill: Prefill, salt: u64, index: usize) -> Choice {
         return Choice { reasoning, text: Vec::new(), calls, finish: Finish::ToolCalls };
     }
     let mut said = whole_text(ask, index);
-    if prefill == Prefill::Diverges {
-        said.insert_str(0, "Well: ");
-    } else if let Some(prefix) = &ask.prefix {
-        said = continuation(ask, &said, prefix);
+    match (prefill, &ask.prefix) {
+        (Prefill::Diverges, _) => said.insert_str(0, "Well: "),
+        (Prefill::Ignores, _) | (_, None) => {}
+        (Prefill::Repeats, Some(prefix)) => {
+            let again = prose::last_words(prefix, REPEATED_WORDS);
+            said = again.to_owned() + &continuation(ask, &said, prefix);
+        }
+        (Prefill::Accepts | Prefill::Refuses, Some(prefix)) => said = continuation(ask, &said, prefix),
     }
     let stopped = text::stop_at(&mut said, &ask.stops);
     let mut pieces = pieces(ask, &said);
@@ -171,6 +178,9 @@ fn whole_text(ask: &Ask, index: usize) -> String {
     if let Some(length) = bench_length(&ask.model) {
         return "0123456789abcdef".chars().cycle().take(length).collect();
     }
+    if let Some(words) = number_after(&ask.model, "prose-") {
+        return prose::prose(words);
+    }
     if let Some(last) = count_wanted(ask) {
         let numbers: Vec<String> = (1..=last).map(|n| n.to_string()).collect();
         return numbers.join(" ");
@@ -202,13 +212,15 @@ fn continuation(ask: &Ask, said: &str, prefix: &str) -> String {
 
 /// The model `count-N` counts to N, and so does any model when the user says `count to N`.
 fn count_wanted(ask: &Ask) -> Option<usize> {
-    let after = |text: &str, mark: &str| -> Option<usize> {
-        let (_, rest) = text.split_once(mark)?;
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).take(9).collect();
-        digits.parse().ok()
-    };
-    let wanted = after(&ask.model, "count-").or_else(|| after(&ask.user.to_lowercase(), "count to "))?;
+    let wanted =
+        number_after(&ask.model, "count-").or_else(|| number_after(&ask.user.to_lowercase(), "count to "))?;
     Some(wanted.min(HIGHEST_COUNT))
+}
+
+fn number_after(text: &str, mark: &str) -> Option<usize> {
+    let (_, rest) = text.split_once(mark)?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).take(9).collect();
+    digits.parse().ok()
 }
 
 pub(crate) fn is_bench(model: &str) -> bool {

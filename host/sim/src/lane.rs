@@ -28,6 +28,10 @@ pub enum Prefill {
     Refuses,
     /// Words every answer differently from other lanes, and starts over instead of going on.
     Diverges,
+    /// Goes on, but says the last three words of the beginning once more.
+    Repeats,
+    /// Takes it and answers from the start, as if there were no beginning.
+    Ignores,
 }
 
 /// How a lane answers when no fault is due.

@@ -42,7 +42,7 @@
 //!
 //! Settings of a lane ([`Settings`]): `key` (the credential that is required; another one is answered as the provider
 //! does), `prefill` (what happens when the conversation ends with the beginning of an answer: `accepts`, `refuses`,
-//! `diverges`), `first_token_ms` and `pace_ms` (how fast it speaks).
+//! `diverges`, `repeats`, `ignores`; see [`Prefill`]), `first_token_ms` and `pace_ms` (how fast it speaks).
 //!
 //! # Answers
 //!
@@ -51,6 +51,7 @@
 //! | Request | Answer |
 //! |---|---|
 //! | model `count-N`, or "count to N" in the last user text | `1 2 3 ... N`, one token each (N up to 10,000) |
+//! | model `prose-N` | the first N words of a fixed text in which words repeat |
 //! | tools, and the last message is no tool result | a call of the tool that the text names, else of the first; two calls if the text says "both", "two tools" or "parallel"; arguments made from the schema |
 //! | a JSON schema for the answer | a small instance of it |
 //! | a tool's result | `The tool said: ...` |

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test [--all] | loom | plugins | bench | check`.
+//! Developer commands: `cargo xtask demo | test [--all] | loom | matrix | plugins | bench | check`.
 //!
 //! Everything a fresh machine needs beyond rustup and a C compiler is either fetched here, with a line that says so, or
 //! named in an error with the command that installs it. Nothing is skipped because something is missing.
@@ -9,6 +9,7 @@ mod plugins;
 mod shell;
 mod suites;
 mod tidy;
+mod times;
 
 use std::process::ExitCode;
 
@@ -18,8 +19,10 @@ usage: cargo xtask <command>
   demo [...]      simulated providers + gateway + bundled plugins on loopback; further words go to `seawall demo`
   test [--all]    the tests; --all adds the suites that need Python and Node
   loom            every order of what threads do to a breaker
+  matrix [...]    every fault in every place, with 50 requests each; further words go to the matrix (--pairwise)
   plugins         build the bundled components into target/plugins/
-  bench [...]     the gateway beside a bare reverse proxy; further words go to the bench
+  bench [...]     the gateway beside a bare reverse proxy; further words go to the bench (--overload: five times
+                  more requests than it takes)
   check           format, lints, docs, tidy
 ";
 
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         "demo" => plugins::build().and_then(|()| shell::seawall("demo", rest)),
         "test" => suites::test(rest),
         "loom" => suites::loom(),
+        "matrix" => suites::matrix(rest),
         "plugins" => plugins::build(),
         "bench" => bench::bench(rest),
         "check" => check::everything(),

@@ -61,7 +61,8 @@ pub(crate) fn seawall(subcommand: &str, rest: &[String]) -> Outcome {
     run(&mut command)
 }
 
-fn shown(command: &Command) -> String {
+/// A command as one would type it.
+pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }

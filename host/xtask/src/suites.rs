@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::plugins::{self, need};
 use crate::shell::{Outcome, cargo, root, run, step};
+use crate::times::timed;
 
 /// `cargo xtask test [--all]`.
 pub(crate) fn test(words: &[String]) -> Outcome {
@@ -16,7 +17,7 @@ pub(crate) fn test(words: &[String]) -> Outcome {
     step("bundled plugins", plugins::build)?;
     plugins::test()?;
     step("interleavings", loom)?;
-    step("gateway", || run(cargo().args(["test", "--workspace", "--features", "seawall/bundled"])))?;
+    step("gateway", || timed(cargo().args(["test", "--workspace", "--features", "seawall/bundled"])))?;
     if all {
         clients()?;
     }
@@ -30,6 +31,14 @@ pub(crate) fn loom() -> Outcome {
     let mut tests = cargo();
     tests.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", usual.join("loom"));
     run(tests.args(["test", "--quiet", "-p", "seawall-core", "--lib", "loom_"]))
+}
+
+/// `cargo xtask matrix [...]`: every fault in every place, with many requests each.
+pub(crate) fn matrix(words: &[String]) -> Outcome {
+    plugins::build()?;
+    let matrix =
+        ["run", "--quiet", "-p", "seawall-e2e", "--bin", "matrix", "--features", "seawall/bundled", "--"];
+    step("fault matrix", || run(cargo().args(matrix).args(words)))
 }
 
 /// The official clients, unmodified, in throw-away environments; and a plugin in another language.

@@ -79,6 +79,10 @@ fn class_of(error: &Details<'_>, message: &str, status: Option<u16>) -> ErrorCla
         Some(reason) if reason.starts_with("API_KEY") => return ErrorClass::Auth,
         _ => {}
     }
+    // The status word says only that an argument is invalid, the status that it is too large for this model.
+    if status == Some(413) {
+        return ErrorClass::ContextLength;
+    }
     let lower = message.to_ascii_lowercase();
     match error.0.text("status").unwrap_or_default() {
         "RESOURCE_EXHAUSTED" if status == Some(402) || is_used_up(error, &lower) => {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
+use crate::overload::Reply;
+
 /// One request's times.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
@@ -12,6 +14,7 @@ pub(crate) struct Sample {
     pub(crate) whole: Duration,
 }
 
+#[derive(Clone)]
 pub(crate) struct Load {
     client: reqwest::Client,
     url: String,
@@ -49,6 +52,20 @@ impl Load {
             samples
         });
         join_all(lanes).await.concat()
+    }
+
+    /// One request, whatever comes back; a connection that fails is status 0.
+    pub(crate) async fn ask(&self) -> Reply {
+        let began = Instant::now();
+        let call =
+            self.client.post(&self.url).header("content-type", "application/json").body(self.body.clone());
+        let Ok(reply) = call.send().await else {
+            return Reply { status: 0, hinted: false, took: began.elapsed() };
+        };
+        let status = reply.status().as_u16();
+        let hinted = reply.headers().contains_key("retry-after");
+        let status = if reply.bytes().await.is_ok() { status } else { 0 };
+        Reply { status, hinted, took: began.elapsed() }
     }
 
     async fn one(&self) -> Sample {

@@ -1,6 +1,6 @@
 //! `cargo xtask bench [--rounds N] [--quick]`: the gateway's CPU per request and added latency beside a bare axum +
 //! reqwest reverse proxy, interleaved in one run on the same simulator, so that a noisy machine disturbs both alike.
-//! The figures to trust are the ratios.
+//! The figures to trust are the ratios. `--overload` measures admission instead (see [`overload`]).
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -11,10 +11,12 @@
 )]
 
 mod load;
+mod overload;
 mod proxy;
 mod stage;
 mod table;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use load::{Load, Sample};
@@ -102,12 +104,17 @@ struct Seen {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let [mode, listen, upstream] = words.as_slice()
         && mode == "proxy"
     {
-        return proxy::serve(listen, upstream).await;
+        proxy::serve(listen, upstream).await;
+        return ExitCode::SUCCESS;
+    }
+    if words.iter().any(|word| word == "--overload") {
+        let holds = overload::measure(&Stage::start(&overload::limits()).await).await;
+        return if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let quick = words.iter().any(|word| word == "--quick");
     let rounds =
@@ -115,7 +122,7 @@ async fn main() {
     let rounds: u32 = rounds.unwrap_or(if quick { 3 } else { 12 });
     let only = words.windows(2).find(|pair| pair[0] == "--only").map(|pair| pair[1].clone());
 
-    let stage = Stage::start().await;
+    let stage = Stage::start("").await;
     table::start_figures(&stage);
     table::head();
     for scenario in
@@ -125,6 +132,7 @@ async fn main() {
         table::line(scenario, &direct, &proxy, &gateway);
     }
     table::memory(&stage);
+    ExitCode::SUCCESS
 }
 
 /// Direct, proxy, gateway in turn, `rounds` times.

@@ -24,13 +24,14 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn start() -> Self {
+    /// `server` are further lines for that part of the gateway's configuration.
+    pub(crate) async fn start(server: &str) -> Self {
         let seawall = seawall();
         let (sim, proxy, gateway, admin) = (free_port(), free_port(), free_port(), free_port());
         let folder = tempfile::tempdir().expect("a folder");
         let _already = rustls::crypto::ring::default_provider().install_default();
         let config = folder.path().join("seawall.toml");
-        fs::write(&config, configuration(sim, gateway, admin, folder.path())).expect("a file");
+        fs::write(&config, configuration(sim, gateway, admin, server, folder.path())).expect("a file");
 
         let sim_process =
             Process::start(Command::new(&seawall).args(["sim", "--listen", &format!("127.0.0.1:{sim}")]));
@@ -59,6 +60,17 @@ impl Stage {
             _sim: sim_process,
             _folder: folder,
         }
+    }
+}
+
+impl Stage {
+    /// From now on every answer of the simulated provider takes so long.
+    pub(crate) async fn slow_upstream(&self, time: Duration) {
+        let (base, lane) = self.sim_base.rsplit_once('/').expect("a lane");
+        let change = serde_json::json!({ "first_token_ms": time.as_millis() as u64 }).to_string();
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let reply = client.post(format!("{base}/_sim/lanes/{lane}")).body(change).send().await;
+        assert!(reply.expect("an answer").status().is_success(), "the simulator takes the change");
     }
 }
 
@@ -123,13 +135,13 @@ fn seawall() -> PathBuf {
     beside
 }
 
-fn configuration(sim: u16, gateway: u16, admin: u16, folder: &Path) -> String {
+fn configuration(sim: u16, gateway: u16, admin: u16, server: &str, folder: &Path) -> String {
     let (plugins, state) = (folder.join("plugins.d"), folder.join("state"));
     fs::create_dir_all(&plugins).expect("a folder");
     format!(
         r#"[server]
 listen = "127.0.0.1:{gateway}"
-[admin]
+{server}[admin]
 listen = "127.0.0.1:{admin}"
 [plugins]
 dir = {plugins:?}

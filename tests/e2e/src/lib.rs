@@ -7,12 +7,18 @@
     reason = "this crate is test support: it fails loudly, and serde_json's indexing gives null for what is missing"
 )]
 
+pub mod client;
 pub mod components;
 pub mod corpus;
 mod desk;
+pub mod matrix;
+pub mod random;
 pub mod reading;
+pub mod recorded;
 pub mod replay;
 mod stage;
+mod together;
 
 pub use desk::eventually;
 pub use stage::{Stage, background, block_on};
+pub use together::{Complaints, Verdict, all_of, together};

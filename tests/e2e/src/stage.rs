@@ -60,6 +60,11 @@ impl Stage {
         format!("http://{}", self.running.admin_addr)
     }
 
+    /// A client without any time limit of its own.
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     /// Posts JSON to the data port; status and body.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, String) {
         let (status, _, body) = self.post_for_headers(path, body).await;

@@ -43,7 +43,17 @@ fn a_prefix_is_continued() {
     ] {
         assert_eq!(said(&with(prefix), Prefill::Accepts), accepts, "{prefix}");
         assert_eq!(said(&with(prefix), Prefill::Diverges), "Well: 1 2 3 4 5 6 7 8 9 10 11 12");
+        assert_eq!(said(&with(prefix), Prefill::Ignores), "1 2 3 4 5 6 7 8 9 10 11 12");
     }
+    for (prefix, repeats) in [
+        ("1 2 3 4 5 6 7 8 9", " 7 8 9 10 11 12"),
+        ("1 2", "1 2 3 4 5 6 7 8 9 10 11 12"),
+        ("1 2 3 4 5 6 7 8 9 10 11 12", " 10 11 12"),
+    ] {
+        assert_eq!(said(&with(prefix), Prefill::Repeats), repeats, "{prefix}");
+    }
+    let prose = Ask::new("spare-prose-8", vec![Said::Assistant("The wall that".to_owned())]);
+    assert_eq!(said(&prose, Prefill::Accepts), " that first storm had had");
 }
 
 #[test]

@@ -264,6 +264,8 @@ async fn a_beginning_is_continued_refused_or_ignored() {
         (Prefill::Accepts, 200, " 3 4"),
         (Prefill::Diverges, 200, "Well: 1 2 3 4"),
         (Prefill::Refuses, 400, ""),
+        (Prefill::Repeats, 200, "1 2 3 4"),
+        (Prefill::Ignores, 200, "1 2 3 4"),
     ] {
         sim.lane("a").configure(|settings| settings.prefill = prefill);
         for (path, pointer) in

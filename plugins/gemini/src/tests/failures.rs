@@ -52,6 +52,7 @@ fn classes() {
             "The input token count (9) exceeds the maximum number of tokens allowed (8).",
             C::ContextLength,
         ),
+        (413, "INVALID_ARGUMENT", "Request payload size exceeds the limit.", C::ContextLength),
         (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", C::Auth),
         (400, "INVALID_ARGUMENT", "Penalty is not enabled for this model", C::UnsupportedParameter),
         (400, "FAILED_PRECONDITION", "Please enable billing on your project.", C::QuotaExhausted),
