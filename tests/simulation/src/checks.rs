@@ -4,6 +4,7 @@
 //! A checker that cannot fail is worth nothing, so each has a test that shows it a planted violation.
 
 mod budget;
+mod calls;
 mod counting;
 mod deadlines;
 mod endings;

@@ -12,7 +12,7 @@ use seawall_core::ports::{Background, Call, Observer, PluginSet, PluginSource, U
 use seawall_core::random::Random;
 use seawall_core::reply::Reply;
 use seawall_core::request::Request;
-use seawall_core::settings::{Alias, AliasTarget, Timeouts};
+use seawall_core::settings::{Alias, AliasTarget};
 use seawall_core::target::TargetId;
 use seawall_core::targets::Targets;
 use tokio::runtime::Handle;
@@ -110,20 +110,13 @@ impl Gateway {
     }
 }
 
-/// An alias with default limits, over these targets in this order.
+/// An alias as it is unless its operator says otherwise, over these targets in this order.
 pub fn alias(name: &str, targets: &[TargetId]) -> Arc<Alias> {
-    let wish = |id: &TargetId| AliasTarget { id: id.clone(), weight: 1.0, overrides: None };
-    Arc::new(Alias {
-        name: Arc::from(name),
-        targets: targets.iter().map(wish).collect(),
-        timeouts: Timeouts::default(),
-        policy: None,
-        reroute_content_filter: false,
-        report_alias: false,
-    })
+    Arc::new(Alias::new(name, targets.iter().cloned().map(AliasTarget::new).collect()))
 }
 
-/// The most time that a request without a wish of its own has.
-pub fn longest() -> Duration {
-    Timeouts::default().total
+/// The most time that a request without a wish of its own has: in all, and streamed to its first content.
+pub fn longest() -> (Duration, Duration) {
+    let alias = Alias::new("any", Vec::new());
+    (alias.timeouts.total, alias.first_token_budget)
 }

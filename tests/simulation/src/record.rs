@@ -29,6 +29,8 @@ pub struct Record {
     pub script: Phases,
     /// Most time that a request has.
     pub longest: Duration,
+    /// Most time that a streamed request has to its first content.
+    pub first_content: Duration,
     /// Health some time after the healing, and when that was.
     pub after_heal: Option<(Duration, Vec<TargetStatus>)>,
     /// Health when all was over.
@@ -83,5 +85,11 @@ impl Record {
     /// When this order's time is over, counted from its asking.
     pub fn time_of(&self, order: &Order) -> Duration {
         order.deadline.map_or(self.longest, |wish| wish.min(self.longest))
+    }
+
+    /// By when this order must have content, counted from its asking.
+    pub fn content_time_of(&self, order: &Order) -> Duration {
+        let limit = self.time_of(order);
+        if order.stream { limit.min(self.first_content) } else { limit }
     }
 }

@@ -111,13 +111,15 @@ impl World {
         };
         let _noisy = timeout(PATIENCE, quiet).await;
         let steady = |(index, profile): (usize, &Profile)| is_steady(&profile.usual).then_some(index);
+        let (longest, first_content) = longest();
         Record {
             seed: self.seed,
             providers: self.profiles.iter().map(|profile| Arc::from(profile.name)).zip(0..).collect(),
             steady: self.profiles.iter().enumerate().filter_map(steady).collect(),
             aliases: self.aliases.iter().map(|(name, alias)| (Arc::clone(name), targets_of(alias))).collect(),
             script: self.script,
-            longest: longest(),
+            longest,
+            first_content,
             after_heal,
             at_end: gateway.targets().status(),
             calls_left: providers.under_way(),

@@ -11,6 +11,7 @@ use seawall_core::note::{Circuit, Gate, Note};
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 
+use super::calls::{Admitted, admitted};
 use crate::log::{Admin, Entry, Event};
 use crate::order::Order;
 use crate::record::{Record, Violation};
@@ -39,11 +40,15 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
     let mut gates = Gates::default();
     let mut found = Vec::new();
     for entry in &record.entries {
-        if let Event::Core(Note::AttemptStarted { id, target, probe, .. }) = &entry.event {
-            let alias = orders.get(id).map(|(_, order): &(Duration, &Order)| &order.alias);
-            let problem = gates.problem(entry.at, target, *probe).or_else(|| {
-                let open = gates.circuit(target) == Circuit::Open;
-                open.then(|| gates.last_resort(entry.at, *id, target, alias)).flatten()
+        if let Some(Admitted { id, target, probe, hidden }) = admitted(&entry.event) {
+            let alias = orders.get(&id).map(|(_, order): &(Duration, &Order)| &order.alias);
+            let problem = gates.problem(entry.at, &target, probe).or_else(|| {
+                let open = gates.circuit(&target) == Circuit::Open;
+                match (open, hidden) {
+                    (false, _) => None,
+                    (true, true) => Some("a twin at a breaker that is open".to_owned()),
+                    (true, false) => gates.last_resort(entry.at, id, &target, alias),
+                }
             });
             found.extend(
                 problem.map(|what| Violation::new(NAME, entry.at, format!("{id} at {target}: {what}"))),
@@ -154,7 +159,7 @@ impl Gates {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{attempt, began, call_ended, circuit, failed, order, record};
+    use super::super::story::{attempt, began, call_ended, circuit, failed, order, record, twin};
     use super::*;
 
     #[test]
@@ -178,6 +183,16 @@ mod tests {
         assert!(!check(&story(Circuit::HalfOpen, false)).is_empty());
         assert!(!check(&story(Circuit::ForcedOpen, false)).is_empty());
         assert!(!check(&story(Circuit::Closed, true)).is_empty());
+    }
+
+    #[test]
+    fn a_twin_at_an_open_breaker_is_seen() {
+        let story = |to, reason| {
+            record(vec![(1.0, circuit("ash", Circuit::Closed, to, &[])), (2.0, twin(1, "ash", reason))])
+        };
+        assert_eq!(check(&story(Circuit::HalfOpen, "probe")), []);
+        assert!(!check(&story(Circuit::HalfOpen, "sampled")).is_empty());
+        assert!(!check(&story(Circuit::Open, "sampled")).is_empty());
     }
 
     #[test]

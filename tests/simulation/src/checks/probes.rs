@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use seawall_core::note::Note;
-use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 
+use super::calls::{Admitted, Calls, admitted};
 use crate::log::Event;
 use crate::record::{Record, Violation};
 
@@ -14,36 +14,42 @@ const NAME: &str = "one probe";
 
 /// See the module.
 pub(super) fn check(record: &Record) -> Vec<Violation> {
-    // Probes announced and not yet seen as a call; calls that are probes; probes that count, by target.
-    let mut announced: BTreeSet<(RequestId, TargetId)> = BTreeSet::new();
-    let mut calls: BTreeMap<u64, TargetId> = BTreeMap::new();
+    let mut calls = Calls::default();
+    // Calls that are probes of a state that still holds; how many each target has.
+    let mut counting: BTreeSet<u64> = BTreeSet::new();
     let mut under_way: BTreeMap<TargetId, u32> = BTreeMap::new();
     let mut found = Vec::new();
     for entry in &record.entries {
+        if let Some(Admitted { id, target, probe: true, .. }) = admitted(&entry.event) {
+            let probes = under_way.entry(target.clone()).or_default();
+            *probes += 1;
+            if *probes > 1 {
+                found.push(Violation::new(
+                    NAME,
+                    entry.at,
+                    format!("{id} is probe number {probes} at {target}"),
+                ));
+            }
+        }
+        let is_probe = calls.learn(&entry.event).is_some_and(|admitted| admitted.probe);
         match &entry.event {
-            Event::Core(Note::AttemptStarted { id, target, probe: true, .. }) => {
-                let probes = under_way.entry(target.clone()).or_default();
-                *probes += 1;
-                if *probes > 1 {
-                    let what = format!("{id} is probe number {probes} at {target}");
-                    found.push(Violation::new(NAME, entry.at, what));
-                }
-                announced.insert((*id, target.clone()));
+            Event::CallBegan { call, target, .. } if is_probe && under_way.contains_key(target) => {
+                counting.insert(*call);
             }
-            Event::CallBegan { call, request, target } if announced.remove(&(*request, target.clone())) => {
-                calls.insert(*call, target.clone());
-            }
-            Event::CallStarted { call } | Event::CallEnded { call, .. } => {
-                let probes = calls.remove(call).and_then(|target| under_way.get_mut(&target));
+            Event::CallStarted { call } | Event::CallEnded { call, .. } if counting.remove(call) => {
+                let probes = calls.get(*call).and_then(|of| under_way.get_mut(&of.target));
                 if let Some(probes) = probes {
                     *probes = probes.saturating_sub(1);
                 }
             }
             Event::Core(Note::CircuitChanged { target, .. }) => {
                 under_way.remove(target);
-                calls.retain(|_, of| of != target);
+                counting.retain(|call| calls.get(*call).is_some_and(|of| of.target != *target));
             }
             _ => {}
+        }
+        if let Event::CallEnded { call, .. } = &entry.event {
+            calls.end(*call);
         }
     }
     found

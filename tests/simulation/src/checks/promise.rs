@@ -1,11 +1,11 @@
 //! A healthy target with budget left means success. Healthy is a target whose provider never fails by itself and is not
-//! disturbed by the script while the request runs, whose breaker was closed well before and stays so, and whose gates
-//! are open; budget left is some time before the deadline.
+//! disturbed by the script while the request runs, whose breaker was closed well before and stays so, and which no gate
+//! kept from this request; budget left is some time before the deadline, or a healthy target that had no call at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use seawall_core::note::{Circuit, Note};
+use seawall_core::note::{Circuit, Gate, Note};
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 
@@ -17,7 +17,11 @@ const NAME: &str = "promise";
 /// After closing, traffic ramps up for this long.
 const SETTLED: Duration = Duration::from_secs(11);
 /// A healthy target needs this long at most.
-const NEEDED: Duration = Duration::from_secs(15);
+const NEEDED: Duration = Duration::from_secs(8);
+/// Who has at least this long has time for a healthy target that comes last, behind silent ones. Silence before a whole
+/// answer is told late.
+const AMPLE: Duration = Duration::from_secs(20);
+const AMPLE_PLAIN: Duration = Duration::from_secs(60);
 /// Whether a stream that breaks after its commit goes on from another target.
 const STREAMS_GO_ON: bool = false;
 
@@ -41,7 +45,6 @@ impl Unfit {
                     (target, entry.at)
                 }
                 Event::Core(Note::CircuitChanged { target, .. }) => (target, Duration::MAX),
-                Event::Core(Note::GateClosed { target, for_time, .. }) => (target, entry.at + *for_time),
                 _ => continue,
             };
             unfit.0.entry(target.clone()).or_default().push((entry.at, until));
@@ -59,22 +62,31 @@ impl Unfit {
 pub(super) fn check(record: &Record) -> Vec<Violation> {
     let unfit = Unfit::of(record);
     let orders = record.orders();
-    let mut committed: BTreeMap<RequestId, &TargetId> = BTreeMap::new();
+    let mut called: BTreeSet<(RequestId, &TargetId)> = BTreeSet::new();
+    let mut gated: BTreeSet<(RequestId, &TargetId)> = BTreeSet::new();
     let mut found = Vec::new();
     for entry in &record.entries {
         match &entry.event {
-            Event::Core(Note::Committed { id, target, .. }) => {
-                committed.insert(*id, target);
+            Event::Core(Note::Skipped { id, target, gate, .. }) if *gate != Gate::Breaker => {
+                gated.insert((*id, target));
+            }
+            Event::CallBegan { request, target, .. } => {
+                called.insert((*request, target));
             }
             Event::Heard(id, heard) => {
                 let Some((asked, order)) = orders.get(id) else { continue };
-                let in_time = entry.at + NEEDED <= *asked + record.time_of(order);
-                if !in_time || !failed(heard) {
+                let time = record.content_time_of(order);
+                let ample = if order.stream { AMPLE } else { AMPLE_PLAIN };
+                let in_time = entry.at + NEEDED <= *asked + time;
+                if time < NEEDED || !failed(heard) {
                     continue;
                 }
                 let targets = record.aliases.get(&order.alias).into_iter().flatten();
                 let healthy = targets.into_iter().find(|target| {
-                    is_steady(record, target, *asked, entry.at) && !unfit.between(target, *asked, entry.at)
+                    (in_time || (time >= ample && !called.contains(&(*id, *target))))
+                        && !gated.contains(&(*id, *target))
+                        && is_steady(record, target, *asked, entry.at)
+                        && !unfit.between(target, *asked, entry.at)
                 });
                 if let Some(healthy) = healthy {
                     let what = format!("{id}: {healthy} was healthy, the client heard {heard:?}");
@@ -100,7 +112,7 @@ fn is_steady(record: &Record, target: &TargetId, from: Duration, until: Duration
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{circuit, heard, order, record};
+    use super::super::story::{began, circuit, heard, order, record};
     use super::*;
     use crate::phases::{Change, Phase};
     use crate::provider::Fault;
@@ -113,6 +125,17 @@ mod tests {
     #[test]
     fn a_failure_beside_a_healthy_target_is_seen() {
         assert!(!check(&story(vec![])).is_empty());
+    }
+
+    #[test]
+    fn a_healthy_target_that_was_never_called_is_seen() {
+        let late = |called: Vec<(f64, Event)>| {
+            let asked = vec![(20.0, Event::Asked(order(1)))];
+            let told = vec![(39.0, heard(1, Heard::refusal(504, "timeout_first_token")))];
+            Record { steady: vec![1], ..record([asked, called, told].concat()) }
+        };
+        assert!(!check(&late(vec![])).is_empty());
+        assert_eq!(check(&late(vec![(35.0, began(1, 1, "birch"))])), []);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! After the healing every breaker that sees traffic and has no retry hint pending is closed again in time.
+//! After the healing every breaker that sees traffic and has no retry hint pending is closed again in time, and what was
+//! learned about a target's limits has been unlearned: nobody is refused for it any more.
 
 use std::time::Duration;
 
@@ -43,17 +44,30 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
         })
     };
     let open = statuses.iter().filter(|status| status.circuit != "closed");
-    open.filter(|status| is_asked(&status.target) && !is_hinted(&status.target))
-        .map(|status| {
-            let what = format!("{} is {}, {:?} after the healing", status.target, status.circuit, *at - heal);
-            Violation::new(NAME, *at, what)
-        })
-        .collect()
+    let open = open.filter(|status| is_asked(&status.target) && !is_hinted(&status.target)).map(|status| {
+        let what = format!("{} is {}, {:?} after the healing", status.target, status.circuit, *at - heal);
+        Violation::new(NAME, *at, what)
+    });
+    let limited =
+        record.entries.iter().filter(|entry| entry.at >= *at).filter_map(|entry| match &entry.event {
+            Event::Core(Note::Skipped {
+                id, target, gate: gate @ (Gate::Pace | Gate::Concurrency), ..
+            }) => {
+                let what = format!("{id}: {target} is still {}", gate.label());
+                Some(Violation::new(NAME, entry.at, what))
+            }
+            _ => None,
+        });
+    open.chain(limited).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use seawall_core::request::RequestId;
+
+    use super::super::story::target;
     use super::*;
+    use crate::log::Entry;
     use crate::random;
 
     #[test]
@@ -62,6 +76,16 @@ mod tests {
         assert_eq!(check(&record), []);
         let (_, statuses) = record.after_heal.as_mut().unwrap();
         statuses[0].circuit = "open";
+        assert!(!check(&record).is_empty());
+    }
+
+    #[test]
+    fn a_limit_that_is_never_unlearned_is_seen() {
+        let mut record = random::world(2).run();
+        let id = RequestId(1);
+        let note = Note::Skipped { id, target: target("ash"), gate: Gate::Concurrency, retry_in: None };
+        let at = random::HEAL_AT + random::RECOVERY;
+        record.entries.push(Entry { at, event: Event::Core(note) });
         assert!(!check(&record).is_empty());
     }
 }

@@ -46,6 +46,15 @@ pub(crate) fn attempt(id: u64, at: &str, number: u32, probe: bool) -> Event {
     Event::Core(Note::AttemptStarted { id: RequestId(id), target: target(at), number, probe })
 }
 
+pub(crate) fn twin(id: u64, at: &str, reason: &'static str) -> Event {
+    Event::Core(Note::TwinStarted { id: RequestId(id), target: target(at), reason })
+}
+
+pub(crate) fn committed(id: u64, at: &str) -> Event {
+    let after = Duration::from_secs(1);
+    Event::Core(Note::Committed { id: RequestId(id), target: target(at), after })
+}
+
 pub(crate) fn failed(id: u64, at: &str, class: Class, hint_s: Option<u64>) -> Event {
     let failure = Failure { retry_after: hint_s.map(Duration::from_secs), ..Failure::new(class, "no") };
     let after = Duration::from_millis(1);
@@ -83,6 +92,7 @@ pub(crate) fn record(events: Vec<(f64, Event)>) -> Record {
         aliases: [(Arc::from("all"), vec![target("ash"), target("birch")])].into(),
         providers: [(Arc::from("ash"), 0), (Arc::from("birch"), 1)].into(),
         longest: Duration::from_secs(120),
+        first_content: Duration::from_secs(20),
         ..Record::default()
     }
 }

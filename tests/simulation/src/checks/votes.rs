@@ -22,7 +22,7 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
     let mut found = Vec::new();
     for (position, entry) in record.entries.iter().enumerate() {
         match &entry.event {
-            Event::Core(Note::AttemptStarted { id, target, .. }) => {
+            Event::Core(Note::AttemptStarted { id, target, .. } | Note::TwinStarted { id, target, .. }) => {
                 admitted.insert((*id, target), position);
             }
             Event::Core(Note::CircuitChanged { target, causes, reason, from, to, .. }) => {
