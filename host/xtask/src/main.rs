@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test [--all] | loom | matrix | plugins | bench | check`.
+//! Developer commands: `cargo xtask demo | test [--all] | loom | matrix | plugins | sim | bench | check`.
 //!
 //! Everything a fresh machine needs beyond rustup and a C compiler is either fetched here, with a line that says so, or
 //! named in an error with the command that installs it. Nothing is skipped because something is missing.
@@ -21,6 +21,7 @@ usage: cargo xtask <command>
   loom            every order of what threads do to a breaker
   matrix [...]    every fault in every place, with 50 requests each; further words go to the matrix (--pairwise)
   plugins         build the bundled components into target/plugins/
+  sim [...]       the core in virtual time, many seeds; see tests/simulation/README.md
   bench [...]     the gateway beside a bare reverse proxy; further words go to the bench (--overload: five times
                   more requests than it takes)
   check           format, lints, docs, tidy
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         "loom" => suites::loom(),
         "matrix" => suites::matrix(rest),
         "plugins" => plugins::build(),
+        "sim" => suites::sim(rest),
         "bench" => bench::bench(rest),
         "check" => check::everything(),
         "help" | "--help" | "-h" => {
