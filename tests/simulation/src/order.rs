@@ -77,6 +77,7 @@ impl Order {
             facts,
             body: Arc::new(body),
             deadline: self.deadline,
+            strict: false,
         })
     }
 }

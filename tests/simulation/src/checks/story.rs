@@ -39,6 +39,7 @@ pub(crate) fn ended(id: u64, outcome: Outcome) -> Event {
         after: Duration::from_secs(1),
         class: None,
         usage: None,
+        spent: None,
     })
 }
 
