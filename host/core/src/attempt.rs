@@ -161,14 +161,15 @@ impl Attempt {
         format: ReplyFormat,
         reply: WireReply,
     ) -> Result<Ended, Failure> {
-        let WireReply { status, headers, body } = reply;
+        let WireReply { status, mut headers, body } = reply;
         let cap = self.case.engine.limits.max_answer_bytes;
         let body = self.in_time(read_whole(body, cap)).await?.map_err(transport_failure)?;
         let spoken = self.body.protocol();
         let answer = match format {
             ReplyFormat::Same | ReplyFormat::Watched => body,
             ReplyFormat::Custom(_) => {
-                let reply = PlainReply { status, headers: headers.clone(), body };
+                // What an adapter has read needs them no more: it tells of an error by itself.
+                let reply = PlainReply { status, headers: std::mem::take(&mut headers), body };
                 let parsed = self.candidate.adapter.parse(spoken, target, reply).await;
                 parsed.map_err(|e| self.adapter_failure(e))?.body
             }

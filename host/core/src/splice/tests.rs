@@ -6,5 +6,6 @@ mod counting;
 mod everywhere;
 mod honest;
 mod limits;
+mod recorded;
 mod seam;
 mod units;

@@ -9,6 +9,8 @@ use crate::request::Protocol;
 /// What a client has in the end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Saw {
+    /// Everything, as it came.
+    pub(super) wire: String,
     pub(super) text: String,
     pub(super) reasoning: String,
     /// Arguments of tool calls, in order.
@@ -77,7 +79,7 @@ pub(super) async fn see(protocol: Protocol, reply: Reply) -> Saw {
         }
     }
     assert_ne!(client.saw.end, End::Open, "no end: {wire}");
-    client.saw
+    Saw { wire, ..client.saw }
 }
 
 #[derive(Default)]

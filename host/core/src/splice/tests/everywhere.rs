@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use super::client::{End, see};
 use super::counting::{Counting, Counts, Fault, Prefill, Wire, count, counts};
+use super::recorded::Recorded;
 use crate::request::Protocol;
 
 /// Wires that a client of this protocol can be served from.
@@ -16,14 +17,16 @@ fn wires(protocol: Protocol) -> &'static [Wire] {
 }
 
 /// Breaks `broken` at every boundary and hands what the client saw to `judge`, together with the place.
-async fn everywhere(fallback: Prefill, judge: impl Fn(&str, bool, &str, End)) {
+async fn everywhere(recorded: &Recorded, fallback: Prefill, judge: impl Fn(&str, bool, &str, End)) {
     for protocol in [Protocol::Chat, Protocol::Messages] {
         for first in wires(protocol) {
             let broken = counts(*first, Prefill::Undeclared);
             for second in wires(protocol) {
                 for fault in Fault::ALL {
                     for after in 0..=broken.events(None).len() {
-                        check(&broken, protocol, counts(*second, fallback), after, fault, &judge).await;
+                        let fallback = counts(*second, fallback);
+                        let place = (after, fault);
+                        check(recorded, &broken, protocol, fallback, place, &judge).await;
                     }
                 }
             }
@@ -32,11 +35,11 @@ async fn everywhere(fallback: Prefill, judge: impl Fn(&str, bool, &str, End)) {
 }
 
 async fn check(
+    recorded: &Recorded,
     broken: &Counts,
     protocol: Protocol,
     fallback: Counts,
-    after: usize,
-    fault: Fault,
+    (after, fault): (usize, Fault),
     judge: &impl Fn(&str, bool, &str, End),
 ) {
     let case = format!("{protocol} {:?} -> {:?}, {fault:?} after {after}", broken.wire, fallback.wire);
@@ -47,14 +50,16 @@ async fn check(
     let spliced = !saw.labels.is_empty();
     // Others are asked to go on before whoever broke off.
     assert!(!spliced || calls[1].starts_with('b'), "{case}: {calls:?}");
+    recorded.add(protocol, &case, &saw);
     judge(&case, spliced, &saw.text, saw.end);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_that_goes_on_completes_every_answer() {
+    let recorded = Recorded::default();
     for fallback in [Prefill::Accepts, Prefill::Repeats, Prefill::Undeclared, Prefill::Refuses] {
         let splices = Cell::new(0);
-        everywhere(fallback, |case, spliced, text, end| {
+        everywhere(&recorded, fallback, |case, spliced, text, end| {
             splices.set(splices.get() + u32::from(spliced));
             assert_eq!(end, End::Whole(end_word(case).to_owned()), "{fallback:?} {case}: {text}");
             assert_eq!(text, count(12), "{fallback:?} {case}");
@@ -63,10 +68,12 @@ async fn a_fallback_that_goes_on_completes_every_answer() {
         // Thirteen pairs of wires, four faults, and a boundary behind each number at least.
         assert!(splices.get() >= 13 * 4 * 12, "{fallback:?}: {}", splices.get());
     }
+    recorded.write("completed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_break_inside_an_event_is_no_different() {
+    let recorded = Recorded::default();
     for (protocol, wire) in
         [(Protocol::Chat, Wire::Chat), (Protocol::Messages, Wire::Messages), (Protocol::Messages, Wire::Chat)]
     {
@@ -78,11 +85,14 @@ async fn a_break_inside_an_event_is_no_different() {
                 let broken = Counts { faults_inside: Some((bytes, fault)), ..broken.clone() };
                 let world = Counting::new(vec![broken, counts(wire, Prefill::Accepts)]);
                 let saw = see(protocol, world.ask(protocol).await).await;
-                assert_eq!(saw.text, count(12), "{protocol} {wire:?} {fault:?} after {bytes}");
-                assert!(matches!(saw.end, End::Whole(_)), "{protocol} {wire:?} {fault:?} after {bytes}");
+                let case = format!("{protocol} {wire:?} {fault:?} after {bytes} bytes");
+                recorded.add(protocol, &case, &saw);
+                assert_eq!(saw.text, count(12), "{case}");
+                assert!(matches!(saw.end, End::Whole(_)), "{case}");
             }
         }
     }
+    recorded.write("inside");
 }
 
 fn end_word(case: &str) -> &'static str {
@@ -91,8 +101,9 @@ fn end_word(case: &str) -> &'static str {
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_that_says_something_else_never_completes_an_answer() {
+    let recorded = Recorded::default();
     for fallback in [Prefill::Diverges, Prefill::DivergesUndeclared] {
-        everywhere(fallback, |case, spliced, text, end| match end {
+        everywhere(&recorded, fallback, |case, spliced, text, end| match end {
             End::Whole(_) if text == count(12) => {}
             // Nothing had been delivered: the fallback's own answer.
             End::Whole(_) => {
@@ -104,4 +115,5 @@ async fn a_fallback_that_says_something_else_never_completes_an_answer() {
         })
         .await;
     }
+    recorded.write("diverged");
 }
