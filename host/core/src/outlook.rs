@@ -178,18 +178,30 @@ struct Known {
     waiting: Waiting,
 }
 
-impl Outlook {
-    /// Nothing known yet. Moments are kept relative to `epoch`.
-    pub(crate) fn new(kind: CallKind, epoch: Instant) -> Self {
-        let known = Known {
+impl Known {
+    fn nothing(kind: CallKind, waiting: Waiting) -> Self {
+        Self {
             trend: Trend::assumed(kind),
             recent: Recent::default(),
             quantiles: Quantiles::default(),
             errors: Errors::default(),
             gaps: Gaps::default(),
-            waiting: Waiting::default(),
-        };
-        Self { epoch, known: Mutex::new(known) }
+            waiting,
+        }
+    }
+}
+
+impl Outlook {
+    /// Nothing known yet. Moments are kept relative to `epoch`.
+    pub(crate) fn new(kind: CallKind, epoch: Instant) -> Self {
+        Self { epoch, known: Mutex::new(Known::nothing(kind, Waiting::default())) }
+    }
+
+    /// Forgets what was learned; calls under way go on waiting.
+    pub(crate) fn reset(&self, kind: CallKind) {
+        let mut known = self.lock();
+        let waiting = std::mem::take(&mut known.waiting);
+        *known = Known::nothing(kind, waiting);
     }
 
     /// A call begins to wait.

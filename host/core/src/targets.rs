@@ -207,7 +207,7 @@ impl Targets {
         self.get(id).release();
     }
 
-    /// Breaker closed, the target's own gates open, back-offs forgotten.
+    /// Breaker closed, the target's own gates open, back-offs and forecasts forgotten.
     pub fn reset(&self, id: &TargetId) {
         self.get(id).reset();
     }

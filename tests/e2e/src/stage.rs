@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use seawall::config::{Config, Environment, Source};
 use seawall::server::{self, Running, StartOptions};
+use seawall_core::target::TargetId;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -97,7 +98,10 @@ impl Stage {
     /// Lets a provider start afresh, as a change of its configuration would: refused credentials and used-up quotas of a
     /// recording must not hide the next one.
     pub async fn forget_failures(&self, provider: &str) {
-        self.running.gateway.engine().targets.provider_changed(&provider.into());
+        let targets = &self.running.gateway.engine().targets;
+        targets.provider_changed(&provider.into());
+        let known = targets.status().into_iter().filter_map(|status| TargetId::parse(&status.target));
+        known.filter(|target| *target.provider == *provider).for_each(|target| targets.reset(&target));
     }
 }
 

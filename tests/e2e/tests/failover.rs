@@ -180,17 +180,35 @@ fn all_dead_is_a_typed_error_in_bounded_time() {
 }
 
 #[test]
-fn a_stream_that_breaks_ends_in_an_error_event() {
+fn a_stream_that_breaks_is_continued_elsewhere() {
     block_on(async {
-        for fault in [
-            json!([{ "kind": "cut_after", "events": 2 }]),
-            json!([{ "kind": "cut_after", "events": 2, "reset": true }]),
-            json!([{ "kind": "close_clean_after", "events": 2 }]),
-            json!([{ "kind": "stall_after", "events": 2 }]),
-            json!([{ "kind": "error_event_at", "at": 2 }]),
-        ] {
+        for fault in breaks() {
             let house = House::open(None).await;
             house.break_lane("dead", fault.clone()).await;
+            let seen = house.ask("chat", true).await;
+            assert_eq!((seen.text.as_str(), seen.terminated), ("1 2 3 4 5", true), "{fault}: {seen:?}");
+            assert!(seen.error.is_none() && seen.finish.is_some(), "{fault}: {seen:?}");
+        }
+    });
+}
+
+fn breaks() -> [Value; 5] {
+    [
+        json!([{ "kind": "cut_after", "events": 2 }]),
+        json!([{ "kind": "cut_after", "events": 2, "reset": true }]),
+        json!([{ "kind": "close_clean_after", "events": 2 }]),
+        json!([{ "kind": "stall_after", "events": 2 }]),
+        json!([{ "kind": "error_event_at", "at": 2 }]),
+    ]
+}
+
+#[test]
+fn a_stream_that_breaks_everywhere_ends_in_an_error_event() {
+    block_on(async {
+        for fault in breaks() {
+            let house = House::open(None).await;
+            house.break_lane("dead", fault.clone()).await;
+            house.break_lane("spare", fault.clone()).await;
             let seen = house.ask("chat", true).await;
             let error = seen.error.as_ref().unwrap_or_else(|| panic!("{fault}: no error in {seen:?}"));
             assert_eq!(error["code"], "stream_interrupted", "{fault}: {seen:?}");

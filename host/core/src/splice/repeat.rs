@@ -1,7 +1,9 @@
 //! Whether the beginning of a text repeats the end of another, or begins that other anew.
 //!
 //! A model that is to go on sometimes says the last words once more. Cutting them must never eat what it meant to
-//! repeat: short repetitions and repetitive ones (rules, table rows, "no no no") are left alone.
+//! repeat, and keeping them must never say twice what was meant once. Long repetitions are cut; of whole words in short or
+//! repetitive ones ("again and again", "no no no") nobody can tell, so such a text is not gone on with. What repeats
+//! less than a word (rules, table rows) is left alone.
 
 /// Longest repeated end that is looked for, in characters.
 const LONGEST: usize = 200;
@@ -41,6 +43,24 @@ pub(super) fn repeated(before: &str, new: &str, is_all: bool) -> Repeats {
         }
     }
     Repeats::Bytes(0)
+}
+
+/// Whether `new` begins with the words that `before` ends with: meant or not, that cannot be told.
+pub(super) fn repeats_words(before: &str, new: &str) -> bool {
+    let new = new.trim_start();
+    let from = before.char_indices().rev().nth(LONGEST - 1).map_or(0, |(at, _)| at);
+    let tail = before.get(from..).unwrap_or_default();
+    let begins_word = |at: usize| match tail.get(..at).and_then(|text| text.chars().next_back()) {
+        Some(before) => before.is_whitespace(),
+        None => from == 0,
+    };
+    tail.char_indices().filter(|(at, _)| begins_word(*at)).any(|(at, _)| {
+        let end = tail.get(at..).unwrap_or_default();
+        let behind = new.strip_prefix(end).map(|rest| rest.chars().next());
+        let is_whole = behind.is_some_and(|next| next.is_none_or(|next| !next.is_alphanumeric()));
+        // One character is as likely the first half of a word.
+        is_whole && end.chars().nth(1).is_some() && end.contains(char::is_alphanumeric)
+    })
 }
 
 /// Whether a text that comes a second time as a whole was not meant to.

@@ -2,7 +2,7 @@
 //! goes on.
 
 use super::label::Mode;
-use super::repeat::{Repeats, begins_anew, repeated, says_enough, shows_its_beginning};
+use super::repeat::{Repeats, begins_anew, repeated, repeats_words, says_enough, shows_its_beginning};
 
 /// The next upstream does not go on where the other broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,8 @@ impl Joining {
         let had: usize =
             new.chars().zip(self.blanks.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
         let new = new.get(had..).unwrap_or_default();
-        if known == 0 && begins_anew(&self.told, new) { Err(Diverged) } else { Ok(Some(new)) }
+        let is_doubtful = || begins_anew(&self.told, new) || repeats_words(&self.told, new);
+        if known == 0 && is_doubtful() { Err(Diverged) } else { Ok(Some(new)) }
     }
 }
 

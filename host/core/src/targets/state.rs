@@ -197,6 +197,7 @@ impl TargetState {
         self.rate.reset();
         self.pace.reset();
         self.limit.reset();
+        CallKind::ALL.iter().for_each(|kind| self.outlook(*kind).reset(*kind));
         self.repair_gates();
     }
 

@@ -111,12 +111,11 @@ impl Generation<AdapterExports> {
         self: &Arc<Self>,
         body: &Arc<RequestBody>,
         target: provider::Target,
-        fingerprint: u64,
     ) -> Result<Told<WirePlan>, Problem> {
         let work = Work {
             cpu: self.room().limits.call(body.bytes().len()),
             body: Some(Arc::clone(body)),
-            fingerprint,
+            fingerprint: body.fingerprint(),
         };
         self.call(work, move |store, exports| {
             let answer = exports.provider.call_build_request(store, Resource::<Body>::new_own(0), &target)?;
@@ -204,7 +203,7 @@ impl Adapter for BoundAdapter {
         body: &'a Arc<RequestBody>,
         target: &'a AdapterTarget,
     ) -> Call<'a, Result<WirePlan, AdapterError>> {
-        Box::pin(async move { told(self.generation.build(body, self.target(target), target.request).await) })
+        Box::pin(async move { told(self.generation.build(body, self.target(target)).await) })
     }
 
     fn parse<'a>(

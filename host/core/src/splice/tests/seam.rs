@@ -86,13 +86,26 @@ fn repeated_words_are_cut() {
 fn what_was_meant_to_be_repeated_stays() {
     for (delivered, next) in [
         ("a long line: --------------------", "----------------\n"),
-        ("she said: no no no no no no no no", " no no no no no no no, never"),
         ("a table:\n| --- | --- ", "| --- | --- |"),
-        ("ha, she said, ha", "ha"),
-        ("a tail that is shortly", "shortly repeated"),
+        ("ha, she said, ha", "haha"),
         ("and 11", "1 112"),
+        ("the end of a wo", "rd and another"),
     ] {
         assert_eq!(joined(Mode::Prefill, delivered, next), Ok(format!("{delivered}{next}")));
+    }
+}
+
+/// Another upstream, or the same from the beginning, can tell; these words cannot.
+#[test]
+fn words_that_may_or_may_not_be_meant_twice_are_no_continuation() {
+    for (delivered, next) in [
+        ("she said: no no no no no no no no", " no no no no no no no, never"),
+        ("he said that she had", " had enough"),
+        ("a tail that is shortly", "shortly repeated"),
+        ("21 22 23", "22 23 24 25 26"),
+        ("again and", " again and again"),
+    ] {
+        assert_eq!(joined(Mode::Prefill, delivered, next), Err(Diverged), "{delivered:?} + {next:?}");
     }
 }
 
