@@ -8,11 +8,12 @@
 //! about twenty calls for ever (1.2 / sqrt(share), as for a lossy TCP connection). And a burst of overloads is one overload:
 //! calls that were under way when the limit fell do not lower it again.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// So many overloads in this time, and at least every tenth call, lower the limit.
 const OVERLOADS: u32 = 3;

@@ -301,11 +301,11 @@ impl Walk {
     fn compare(&mut self) {
         for (target, id) in self.ids.iter().enumerate() {
             let state = self.real.state(id);
-            let real = state.refusal();
-            let plain = self.plain.refusal(target).map(|(gate, left)| (gate, Some(left)));
-            // A learned pace refuses before the breaker does.
-            if real.is_none_or(|refusal| is_modelled(refusal.gate)) {
-                assert_eq!(real.map(|it| (it.gate, it.retry_in)), plain);
+            let (real, plain) = (state.refusal(), self.plain.refusal(target));
+            match real {
+                // A learned pace refuses before the breaker does, and after every other gate.
+                Some(learned) if !is_modelled(learned.gate) => assert_eq!(self.plain.gate(target), None),
+                _ => assert_eq!(real.map(|it| (it.gate, it.retry_in)), plain.map(|it| (it.0, Some(it.1)))),
             }
             let (status, plain_target) = (state.status(), &self.plain.targets[target]);
             let breaker = &plain_target.breaker;
@@ -325,7 +325,7 @@ impl Walk {
             let known = plain_gates.iter().map(|(gate, scope, left)| (gate.label(), *scope, millis(*left)));
             let shown = status.gates.iter().filter(|it| MODELLED.iter().any(|gate| gate.label() == it.gate));
             assert!(
-                known.eq(shown.map(|it| (it.gate, it.scope, it.remaining_ms.unwrap_or_default()))),
+                known.eq(shown.map(|it| (it.gate, it.scope, it.remaining_ms.unwrap()))),
                 "{:?}",
                 status.gates
             );
