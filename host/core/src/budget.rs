@@ -155,7 +155,8 @@ impl RequestBudget {
     pub fn attempt(&mut self, kind: AttemptKind) -> Result<Leave, Spent> {
         let left = self.cap.saturating_sub(self.made);
         let affordable = match kind {
-            AttemptKind::First | AttemptKind::Hedge => true,
+            // Only in a later round may this refuse: what was passed over gave its place to second attempts.
+            AttemptKind::First | AttemptKind::Hedge => left > 0,
             AttemptKind::Retry | AttemptKind::Again => left > self.untried,
         };
         if !affordable {

@@ -102,6 +102,18 @@ async fn a_new_round_keeps_what_was_never_tried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_place_given_up_and_spent_is_gone_in_the_next_round() {
+    let mut request = budget().request(5);
+    (0..3).for_each(|_| request.passed_over());
+    for kind in [First, Retry, First, Retry] {
+        assert!(request.attempt(kind).is_ok(), "{kind:?}");
+    }
+    assert!(request.new_round(3));
+    assert!(request.attempt(First).is_ok());
+    assert_eq!(request.attempt(First).map(drop), Err(Spent::Request), "five candidates, five attempts");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_ceiling_refuses_what_may_still_help_before_what_must_be() {
     let budget = budget();
     let mut crowd = budget.request(100);
