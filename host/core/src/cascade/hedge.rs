@@ -207,7 +207,10 @@ impl Walk {
                 return None;
             }
             self.tell_start(late, &candidate, rescue, began);
-            let (flight, attempt) = self.take_off(index, &candidate, permit, leave, true);
+            // Whoever may still be asked keeps a share of the time: both calls may be silent.
+            let last = !(0..self.candidates.len())
+                .any(|other| other != index && self.is_open(other) && self.may_follow(other));
+            let (flight, attempt) = self.take_off(index, &candidate, permit, leave, last);
             return match attempt {
                 Ok(attempt) => Some(Double { flight, call: Box::pin(async move { attempt.run().await }) }),
                 Err(failure) => {

@@ -87,6 +87,19 @@ async fn when_both_fail_the_walk_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_double_leaves_time_for_who_comes_next() {
+    let world = known().await;
+    world.script("a", [Script::Hang]);
+    world.script("b", [Script::Hang]);
+    world.script("c", [stream_after(MS(1), "c")]);
+    // So long that a target of which nothing is known may take all of the request's time.
+    let mut asked = request(Protocol::Chat, true);
+    asked.facts.input_tokens_estimate = 8_192;
+    let saw = see(world.answer(&asked, &alias(&["a", "b", "c"])).await).await;
+    assert_eq!(saw, Saw::Stream("c".into()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_verdict_on_the_request_ends_the_double_too() {
     let world = known().await;
     let refusal = Box::new(error(400, "content_filter"));
