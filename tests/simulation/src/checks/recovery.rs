@@ -1,5 +1,5 @@
 //! After the healing every breaker that sees traffic and has no retry hint pending is closed again in time, and what was
-//! learned about a target's limits has been unlearned: nobody is refused for it any more.
+//! learned about a target's limits has been unlearned: nobody is refused for it any more, but for moments in a burst.
 
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ const NAME: &str = "recovery";
 /// A target that is asked for at least once in each of these slices after the healing sees traffic.
 const SLICE: Duration = Duration::from_secs(15);
 const SLICES: u32 = 5;
+/// A pace grows by 3 % a second from half a call a second: by now it is more than one.
+const MOMENT: Duration = Duration::from_secs(1);
 /// A hint that ends by then leaves enough time.
 const HINT_ENDS: Duration = Duration::from_secs(30);
 
