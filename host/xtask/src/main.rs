@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test [--all] | plugins | bench | check`.
+//! Developer commands: `cargo xtask demo | test [--all] | plugins | sim | bench | check`.
 //!
 //! Everything a fresh machine needs beyond rustup and a C compiler is either fetched here, with a line that says so, or
 //! named in an error with the command that installs it. Nothing is skipped because something is missing.
@@ -18,6 +18,7 @@ usage: cargo xtask <command>
   demo [...]      simulated providers + gateway + bundled plugins on loopback; further words go to `seawall demo`
   test [--all]    the tests; --all adds the suites that need Python and Node
   plugins         build the bundled components into target/plugins/
+  sim [...]       the core in virtual time, many seeds; see tests/simulation/README.md
   bench [...]     the gateway beside a bare reverse proxy; further words go to the bench
   check           format, lints, docs, tidy
 ";
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         "demo" => plugins::build().and_then(|()| shell::seawall("demo", rest)),
         "test" => suites::test(rest),
         "plugins" => plugins::build(),
+        "sim" => suites::sim(rest),
         "bench" => bench::bench(rest),
         "check" => check::everything(),
         "help" | "--help" | "-h" => {

@@ -22,6 +22,11 @@ pub(crate) fn test(words: &[String]) -> Outcome {
     Ok(())
 }
 
+/// `cargo xtask sim [...]`: more seeds than the tests, or one of them in full.
+pub(crate) fn sim(words: &[String]) -> Outcome {
+    run(cargo().args(["run", "--quiet", "-p", "seawall-simulation", "--"]).args(words))
+}
+
 /// The official clients, unmodified, in throw-away environments; and a plugin in another language.
 fn clients() -> Outcome {
     need("python3", "install Python 3.9 or newer with venv (Debian: apt-get install python3 python3-venv)")?;

@@ -10,6 +10,7 @@ const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--from S]     random worlds; prints the seeds that break a rule
        cargo xtask sim --seed S [--trace]         one world again, with every event
        cargo xtask sim routing [--seeds N]        the table of routing scenarios
+       cargo xtask sim routing --seed S --trace   what happened to the clients that failed
        cargo xtask sim storms [--seeds N]         all targets fail at once
 ";
 
@@ -40,7 +41,8 @@ fn run(words: &[String]) -> Option<bool> {
                 report("worlds", || worlds::worlds(from..from + options.seeds.unwrap_or(200)))
             }
         },
-        "routing" => report("routing", || routing::routing(options.seeds.unwrap_or(1), Bars::Shown)),
+        "routing" if options.trace => report("routing", || routing::trace(options.seed.unwrap_or_default())),
+        "routing" => report("routing", || routing::routing(options.seeds.unwrap_or(2), Bars::Asserted)),
         "storms" => report("storms", || storms::storms(options.seeds.unwrap_or(3))),
         _ => return None,
     })

@@ -10,6 +10,6 @@ mod scenario;
 mod table;
 
 pub use bars::{Bars, broken};
-pub use run::{Sample, Samples, measure};
+pub use run::{Sample, Samples, measure, trace};
 pub use scenario::Scenario;
 pub use table::{Figures, Row, header};

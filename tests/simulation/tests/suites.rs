@@ -6,9 +6,6 @@ use std::process::ExitCode;
 use seawall_simulation::routing::Bars;
 use seawall_simulation::suites::{report, routing, storms, worlds};
 
-/// The predictive order, hedging and twins are what the bars are about.
-const ROUTING_BARS: Bars = Bars::Shown;
-
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
@@ -20,7 +17,7 @@ fn main() -> ExitCode {
         good &= report("storms", || storms::storms(2));
     }
     if wanted("routing") {
-        good &= report("routing", || routing::routing(1, ROUTING_BARS));
+        good &= report("routing", || routing::routing(2, Bars::Asserted));
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

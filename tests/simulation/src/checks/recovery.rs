@@ -50,16 +50,14 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
         let what = format!("{} is {}, {:?} after the healing", status.target, status.circuit, *at - heal);
         Violation::new(NAME, *at, what)
     });
-    let limited =
-        record.entries.iter().filter(|entry| entry.at >= *at).filter_map(|entry| match &entry.event {
-            Event::Core(Note::Skipped {
-                id, target, gate: gate @ (Gate::Pace | Gate::Concurrency), ..
-            }) => {
-                let what = format!("{id}: {target} is still {}", gate.label());
-                Some(Violation::new(NAME, entry.at, what))
-            }
-            _ => None,
-        });
+    let later = record.entries.iter().filter(|entry| entry.at >= *at);
+    let limited = later.filter_map(|entry| {
+        let Event::Core(Note::Skipped { id, target, gate, retry_in }) = &entry.event else { return None };
+        let learned = matches!(gate, Gate::Pace | Gate::Concurrency);
+        let long = retry_in.is_none_or(|wait| wait > MOMENT);
+        let what = format!("{id}: {target} is still {}", gate.label());
+        (learned && long).then(|| Violation::new(NAME, entry.at, what))
+    });
     open.chain(limited).collect()
 }
 

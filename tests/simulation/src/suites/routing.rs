@@ -27,3 +27,16 @@ pub fn routing(seeds: u64, bars: Bars) -> Findings {
     }
     findings
 }
+
+/// What happened to the clients that failed with this seed.
+pub fn trace(seed: u64) -> Findings {
+    let traced = threads::each(Scenario::ALL.to_vec(), |scenario| {
+        (scenario, crate::routing::trace(scenario, seed, PER_SECOND).failures)
+    });
+    let mut lines = Vec::new();
+    for (scenario, failures) in traced {
+        lines.push(format!("{}:", scenario.name()));
+        lines.extend(failures.iter().map(ToString::to_string));
+    }
+    Findings { lines, broken: Vec::new() }
+}
