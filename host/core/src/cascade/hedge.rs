@@ -166,17 +166,22 @@ impl Walk {
         (0..self.candidates.len()).any(|index| self.is_double(late, index))
     }
 
-    /// Not asked in this round, not likely to fail for the same reason.
+    /// Not called in this round, not likely to fail for the same reason. Who was refused a moment ago may be asked again:
+    /// a pace or a limit leaves room for one call more long before a late call is given up.
     fn is_double(&self, late: usize, index: usize) -> bool {
         let targets = &self.case.alias.targets;
         let wish =
             |index: usize| self.candidates.get(index).and_then(|candidate| targets.get(candidate.wish));
         match (wish(late), wish(index)) {
             (Some(late), Some(other)) => {
-                !late.shares_domain(other) && self.is_open(index) && self.may_follow(index)
+                !late.shares_domain(other) && self.may_be_double(index) && self.may_follow(index)
             }
             _ => false,
         }
+    }
+
+    fn may_be_double(&self, index: usize) -> bool {
+        self.turns.get(index).is_some_and(|turn| !turn.out && !(turn.asked && turn.called))
     }
 
     /// Starts a call beside a late one, if budgets, gates and breakers allow one.

@@ -10,7 +10,7 @@ use super::{Saw, ask, know, see, stream_after};
 use crate::note::{HedgeEnd, Note};
 use crate::request::Protocol;
 use crate::settings::Alias;
-use crate::testing::{Script, Step, World, alias, error, request, text};
+use crate::testing::{Script, Step, World, alias, error, error_with, request, text};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -84,6 +84,18 @@ async fn when_both_fail_the_walk_goes_on() {
     world.script("c", [stream_after(MS(1), "c")]);
     assert_eq!(ask(&world, &["a", "b", "c"], Protocol::Chat, true).await, Saw::Stream("c".into()));
     assert_eq!(world.calls(), ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_refused_a_moment_ago_may_be_the_double() {
+    let world = known().await;
+    let limited = error_with(429, "", vec![("retry-after", "3")]);
+    world.script("b", [limited, stream_after(MS(50), "b")]);
+    world.script("a", [stream_after(MS(100), "a"), Script::Hang]);
+    assert_eq!(ask(&world, &["b", "a"], Protocol::Chat, true).await, Saw::Stream("a".into()));
+    sleep(MS(2_800)).await;
+    assert_eq!(ask(&world, &["b", "a"], Protocol::Chat, true).await, Saw::Stream("b".into()));
+    assert_eq!(hedges(&world), [("b".into(), false)], "its gate was closed when its turn came");
 }
 
 #[tokio::test(start_paused = true)]
