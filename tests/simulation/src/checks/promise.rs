@@ -14,6 +14,8 @@ use crate::log::Event;
 use crate::record::{Record, Violation};
 
 const NAME: &str = "promise";
+/// A request with fewer candidates may make this many attempts.
+const LEAST: usize = 4;
 /// After closing, traffic ramps up for this long.
 const SETTLED: Duration = Duration::from_secs(11);
 /// A healthy target needs this long at most.
@@ -63,6 +65,7 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
     let unfit = Unfit::of(record);
     let orders = record.orders();
     let mut called: BTreeSet<(RequestId, &TargetId)> = BTreeSet::new();
+    let mut attempts: BTreeMap<RequestId, usize> = BTreeMap::new();
     let mut gated: BTreeSet<(RequestId, &TargetId)> = BTreeSet::new();
     let mut found = Vec::new();
     for entry in &record.entries {
@@ -70,6 +73,7 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
             Event::Core(Note::Skipped { id, target, gate, .. }) if *gate != Gate::Breaker => {
                 gated.insert((*id, target));
             }
+            Event::Core(Note::AttemptStarted { id, .. }) => *attempts.entry(*id).or_insert(0) += 1,
             Event::CallBegan { request, target, .. } => {
                 called.insert((*request, target));
             }
@@ -81,9 +85,14 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
                 if time < NEEDED || !failed(heard) {
                     continue;
                 }
-                let targets = record.aliases.get(&order.alias).into_iter().flatten();
-                let healthy = targets.into_iter().find(|target| {
-                    (in_time || (time >= ample && !called.contains(&(*id, *target))))
+                let targets: &[TargetId] = record.aliases.get(&order.alias).map_or(&[], Vec::as_slice);
+                let cap = targets.len().max(LEAST);
+                let healthy = targets.iter().find(|target| {
+                    let called = called.contains(&(*id, *target));
+                    // Who was called to go on with a broken stream and did not fail said something else.
+                    let may_say_so = if heard.refused.is_some() { in_time } else { in_time && !called };
+                    (may_say_so || (time >= ample && !called))
+                        && attempts.get(id).copied().unwrap_or(0) < cap
                         && !gated.contains(&(*id, *target))
                         && is_steady(record, target, *asked, entry.at)
                         && !unfit.between(target, *asked, entry.at)
