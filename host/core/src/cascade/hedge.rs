@@ -181,7 +181,7 @@ impl Walk {
     }
 
     fn may_be_double(&self, index: usize) -> bool {
-        self.turns.get(index).is_some_and(|turn| !turn.out && !(turn.asked && turn.called))
+        self.turns.get(index).is_some_and(|turn| !(turn.out || (turn.asked && turn.called)))
     }
 
     /// Starts a call beside a late one, if budgets, gates and breakers allow one.

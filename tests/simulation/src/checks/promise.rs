@@ -14,6 +14,8 @@ use crate::log::Event;
 use crate::record::{Record, Violation};
 
 const NAME: &str = "promise";
+/// A whole answer much longer than its target's usual ones may be taken for silence; nothing comes that would tell.
+const USUAL_TOKENS: f64 = 150.0;
 /// A request with fewer candidates may make this many attempts.
 const LEAST: usize = 4;
 /// After closing, traffic ramps up for this long.
@@ -82,7 +84,8 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
                 let time = record.content_time_of(order);
                 let ample = if order.stream { AMPLE } else { AMPLE_PLAIN };
                 let in_time = entry.at + NEEDED <= *asked + time;
-                if time < NEEDED || !failed(heard) {
+                let unusual = !order.stream && order.tokens > USUAL_TOKENS;
+                if time < NEEDED || unusual || !failed(heard) {
                     continue;
                 }
                 let targets: &[TargetId] = record.aliases.get(&order.alias).map_or(&[], Vec::as_slice);
