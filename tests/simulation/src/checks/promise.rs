@@ -94,8 +94,10 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
                     let called = called.contains(&(*id, *target));
                     // Who was called to go on with a broken stream and did not fail said something else.
                     let may_say_so = if heard.refused.is_some() { in_time } else { in_time && !called };
-                    (may_say_so || (time >= ample && !called))
-                        && attempts.get(id).copied().unwrap_or(0) < cap
+                    let made = attempts.get(id).copied().unwrap_or(0);
+                    // Behind more silent targets than that, no time is left for anybody.
+                    (may_say_so || (time >= ample && !called && made < LEAST))
+                        && made < cap
                         && !gated.contains(&(*id, *target))
                         && is_steady(record, target, *asked, entry.at)
                         && !unfit.between(target, *asked, entry.at)
