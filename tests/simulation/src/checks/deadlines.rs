@@ -13,7 +13,9 @@ use crate::log::Event;
 use crate::record::{Record, Violation};
 
 const NAME: &str = "deadlines";
-/// Timers have a resolution.
+/// Timers have a resolution of a millisecond, and round up.
+const TICK: Duration = Duration::from_millis(1);
+/// Several of them may follow each other.
 const RESOLUTION: Duration = Duration::from_millis(5);
 /// How long a call may outlive its client.
 const HANG_UP: Duration = Duration::from_millis(100);
@@ -39,8 +41,8 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
         match &entry.event {
             Event::CallBegan { call, request, .. } => {
                 begun.insert(*call, entry.at);
-                if let Some((asked, order)) = orders.get(request) {
-                    late(request, *asked + record.time_of(order), "a call begins after the deadline");
+                if let Some((asked, order)) = orders.get(request).filter(|_| !hidden) {
+                    late(request, *asked + record.time_of(order) + TICK, "a call begins after the deadline");
                 }
                 if let Some(gone) = left.get(request).filter(|_| !hidden) {
                     late(request, *gone, "a call begins although the client left");

@@ -14,6 +14,8 @@ use crate::log::Event;
 use crate::record::{Record, Violation};
 
 const NAME: &str = "promise";
+/// A whole answer much longer than its target's usual ones may be taken for silence; nothing comes that would tell.
+const USUAL_TOKENS: f64 = 150.0;
 /// A request with fewer candidates may make this many attempts.
 const LEAST: usize = 4;
 /// After closing, traffic ramps up for this long.
@@ -25,7 +27,7 @@ const NEEDED: Duration = Duration::from_secs(8);
 const AMPLE: Duration = Duration::from_secs(20);
 const AMPLE_PLAIN: Duration = Duration::from_secs(60);
 /// Whether a stream that breaks after its commit goes on from another target.
-const STREAMS_GO_ON: bool = false;
+const STREAMS_GO_ON: bool = true;
 
 /// When each target was not fit to be called, as far as the core said so.
 #[derive(Default)]
@@ -82,7 +84,8 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
                 let time = record.content_time_of(order);
                 let ample = if order.stream { AMPLE } else { AMPLE_PLAIN };
                 let in_time = entry.at + NEEDED <= *asked + time;
-                if time < NEEDED || !failed(heard) {
+                let unusual = !order.stream && order.tokens > USUAL_TOKENS;
+                if time < NEEDED || unusual || !failed(heard) {
                     continue;
                 }
                 let targets: &[TargetId] = record.aliases.get(&order.alias).map_or(&[], Vec::as_slice);
@@ -91,8 +94,10 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
                     let called = called.contains(&(*id, *target));
                     // Who was called to go on with a broken stream and did not fail said something else.
                     let may_say_so = if heard.refused.is_some() { in_time } else { in_time && !called };
-                    (may_say_so || (time >= ample && !called))
-                        && attempts.get(id).copied().unwrap_or(0) < cap
+                    let made = attempts.get(id).copied().unwrap_or(0);
+                    // Behind more silent targets than that, no time is left for anybody.
+                    (may_say_so || (time >= ample && !called && made < LEAST))
+                        && made < cap
                         && !gated.contains(&(*id, *target))
                         && is_steady(record, target, *asked, entry.at)
                         && !unfit.between(target, *asked, entry.at)

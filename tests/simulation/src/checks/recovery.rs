@@ -1,9 +1,11 @@
 //! After the healing every breaker that sees traffic and has no retry hint pending is closed again in time, and what was
 //! learned about a target's limits has been unlearned: nobody is refused for it any more, but for moments in a burst.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use seawall_core::note::{Gate, Note};
+use seawall_core::target::TargetId;
 
 use crate::log::Event;
 use crate::record::{Record, Violation};
@@ -14,6 +16,8 @@ const SLICE: Duration = Duration::from_secs(15);
 const SLICES: u32 = 5;
 /// A pace grows by 3 % a second from half a call a second: by now it is more than one.
 const MOMENT: Duration = Duration::from_secs(1);
+/// Nor is this many calls at once too many any more.
+const FEW: u32 = 8;
 /// A hint that ends by then leaves enough time.
 const HINT_ENDS: Duration = Duration::from_secs(30);
 
@@ -50,15 +54,40 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
         let what = format!("{} is {}, {:?} after the healing", status.target, status.circuit, *at - heal);
         Violation::new(NAME, *at, what)
     });
-    let later = record.entries.iter().filter(|entry| entry.at >= *at);
-    let limited = later.filter_map(|entry| {
-        let Event::Core(Note::Skipped { id, target, gate, retry_in }) = &entry.event else { return None };
-        let learned = matches!(gate, Gate::Pace | Gate::Concurrency);
-        let long = retry_in.is_none_or(|wait| wait > MOMENT);
-        let what = format!("{id}: {target} is still {}", gate.label());
-        (learned && long).then(|| Violation::new(NAME, entry.at, what))
-    });
-    open.chain(limited).collect()
+    open.chain(still_limited(record, *at)).collect()
+}
+
+/// Refusals for what was learned, from `at` on, although next to nothing is under way.
+fn still_limited(record: &Record, at: Duration) -> Vec<Violation> {
+    let mut targets: BTreeMap<u64, &TargetId> = BTreeMap::new();
+    let mut under_way: BTreeMap<&TargetId, u32> = BTreeMap::new();
+    let mut found = Vec::new();
+    for entry in &record.entries {
+        match &entry.event {
+            Event::CallBegan { call, target, .. } => {
+                targets.insert(*call, target);
+                *under_way.entry(target).or_default() += 1;
+            }
+            Event::CallEnded { call, .. } => {
+                if let Some(calls) = targets.remove(call).and_then(|target| under_way.get_mut(target)) {
+                    *calls -= 1;
+                }
+            }
+            Event::Core(Note::Skipped { id, target, gate, retry_in }) if entry.at >= at => {
+                let limited = match gate {
+                    Gate::Pace => retry_in.is_none_or(|wait| wait > MOMENT),
+                    Gate::Concurrency => under_way.get(target).is_none_or(|calls| *calls < FEW),
+                    _ => false,
+                };
+                if limited {
+                    let what = format!("{id}: {target} is still {}", gate.label());
+                    found.push(Violation::new(NAME, entry.at, what));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 #[cfg(test)]
