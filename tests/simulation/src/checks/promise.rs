@@ -26,8 +26,6 @@ const NEEDED: Duration = Duration::from_secs(8);
 /// answer is told late.
 const AMPLE: Duration = Duration::from_secs(20);
 const AMPLE_PLAIN: Duration = Duration::from_secs(60);
-/// Whether a stream that breaks after its commit goes on from another target.
-const STREAMS_GO_ON: bool = true;
 
 /// When each target was not fit to be called, as far as the core said so.
 #[derive(Default)]
@@ -114,7 +112,7 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
 }
 
 fn failed(heard: &Heard) -> bool {
-    !heard.claims_success() && (STREAMS_GO_ON || heard.refused.is_some())
+    !heard.claims_success()
 }
 
 fn is_steady(record: &Record, target: &TargetId, from: Duration, until: Duration) -> bool {
