@@ -63,13 +63,21 @@ for (const provider of targets) {
     assert.ok("city" in JSON.parse(answer.choices[0].message.content));
   });
 
-  test(`${provider}: a cut stream throws`, async () => {
-    await control(provider, "POST", { faults: [{ kind: "cut_after", events: 6, times: 1 }] });
-    const stream = await client.chat.completions.create({
-      model: `${provider}/count-40`,
-      messages: ask("go"),
-      stream: true,
-    });
+  const cut = { faults: [{ kind: "cut_after", events: 6, times: 1 }] };
+  const far = { model: `${provider}/count-40`, messages: ask("go"), stream: true };
+
+  test(`${provider}: a cut stream goes on`, async () => {
+    await control(provider, "POST", cut);
+    let text = "";
+    for await (const chunk of await client.chat.completions.create(far)) {
+      text += chunk.choices[0]?.delta.content ?? "";
+    }
+    assert.equal(text, Array.from({ length: 40 }, (_, n) => n + 1).join(" "));
+  });
+
+  test(`${provider}: a cut stream throws where the client is strict`, async () => {
+    await control(provider, "POST", cut);
+    const stream = await client.chat.completions.create({ ...far, model: `${provider}/count-39` }, { headers: { "x-seawall-strict": "true" } });
     await assert.rejects(async () => {
       for await (const chunk of stream) void chunk;
     });

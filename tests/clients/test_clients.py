@@ -13,6 +13,12 @@ SIM = os.environ["SIM_URL"]
 # (target prefix, lane of the simulator behind it)
 TARGETS = [("openai", "openai"), ("anthropic", "anthropic"), ("gemini", "gemini"), ("groq", "groq")]
 COUNTED = " ".join(str(n) for n in range(1, 13))
+COUNTED_FAR = " ".join(str(n) for n in range(1, 41))
+# Cut in the middle of the connection, and ended as if the answer were complete.
+BREAKS = ["cut_after", "close_clean_after"]
+# No other call may go on where one broke off. Three such streams in a row open their target's breaker, so these tests have
+# models of their own.
+STRICT = {"x-seawall-strict": "true"}
 WEATHER = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
@@ -123,16 +129,20 @@ class TestOpenAIClient:
         assert error.value.code == "upstream_auth"
         control(f"{_lane}-locked", method="DELETE")
 
-    def test_cut_stream_raises(self, chat, provider, _lane):
-        control(_lane, {"faults": [{"kind": "cut_after", "events": 6, "times": 1}]})
+    @pytest.mark.parametrize("kind", BREAKS)
+    def test_broken_stream_goes_on(self, chat, provider, _lane, kind):
+        control(_lane, {"faults": [{"kind": kind, "events": 6, "times": 1}]})
         stream = chat.chat.completions.create(model=f"{provider}/count-40", messages=ask("go"), stream=True)
-        with pytest.raises(openai.APIError, match="interrupted"):
-            for _ in stream:
-                pass
+        chunks = [chunk for chunk in stream if chunk.choices]
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == COUNTED_FAR
+        assert chunks[-1].choices[0].finish_reason == "stop"
 
-    def test_stream_that_ends_early_raises(self, chat, provider, _lane):
-        control(_lane, {"faults": [{"kind": "close_clean_after", "events": 6, "times": 1}]})
-        stream = chat.chat.completions.create(model=f"{provider}/count-40", messages=ask("go"), stream=True)
+    @pytest.mark.parametrize("kind", BREAKS)
+    def test_broken_stream_raises_where_the_client_is_strict(self, chat, provider, _lane, kind):
+        control(_lane, {"faults": [{"kind": kind, "events": 6, "times": 1}]})
+        stream = chat.chat.completions.create(
+            model=f"{provider}/count-39", messages=ask("go"), stream=True, extra_headers=STRICT
+        )
         with pytest.raises(openai.APIError, match="interrupted"):
             for _ in stream:
                 pass
@@ -177,11 +187,22 @@ class TestAnthropicClient:
         call = next(block for block in final.content if block.type == "tool_use")
         assert call.name == "weather" and "city" in call.input
 
-    def test_cut_stream_raises(self, messages, provider, _lane):
-        control(_lane, {"faults": [{"kind": "cut_after", "events": 6, "times": 1}]})
+    @pytest.mark.parametrize("kind", BREAKS)
+    def test_broken_stream_goes_on(self, messages, provider, _lane, kind):
+        control(_lane, {"faults": [{"kind": kind, "events": 6, "times": 1}]})
+        with messages.messages.stream(
+            model=f"{provider}/count-40", max_tokens=100, messages=ask("go")
+        ) as stream:
+            final = stream.get_final_message()
+        assert final.content[0].text == COUNTED_FAR
+        assert final.stop_reason == "end_turn"
+
+    @pytest.mark.parametrize("kind", BREAKS)
+    def test_broken_stream_raises_where_the_client_is_strict(self, messages, provider, _lane, kind):
+        control(_lane, {"faults": [{"kind": kind, "events": 6, "times": 1}]})
         with pytest.raises(anthropic.APIError):
             with messages.messages.stream(
-                model=f"{provider}/count-40", max_tokens=100, messages=ask("go")
+                model=f"{provider}/count-38", max_tokens=100, messages=ask("go"), extra_headers=STRICT
             ) as stream:
                 stream.get_final_message()
 
