@@ -130,7 +130,8 @@ fn predict(engine: &Engine, alias: &Alias, request: &Request, tried: &mut [Candi
     tried.sort_by_key(place);
 }
 
-fn kind_of(request: &Request) -> CallKind {
+/// Which history a request's calls belong to.
+pub(super) fn kind_of(request: &Request) -> CallKind {
     if request.facts.stream { CallKind::Streamed } else { CallKind::Plain }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::candidates::kind_of;
 use super::{Candidate, Case};
 use crate::outlook::{CallKind, SizeFactor};
 use crate::targets::Ask;
@@ -28,7 +29,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
 impl Case {
     pub(crate) fn kind(&self) -> CallKind {
-        if self.request.facts.stream { CallKind::Streamed } else { CallKind::Plain }
+        kind_of(&self.request)
     }
 
     pub(crate) fn size(&self) -> SizeFactor {
