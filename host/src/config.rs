@@ -53,8 +53,8 @@ pub struct Config {
     pub server: Server,
     /// The listener for operators.
     pub admin: Admin,
-    /// The folder of plugins that override or join the bundled ones.
-    pub plugins_dir: PathBuf,
+    /// Plugins beside the bundled ones, and how many may run.
+    pub plugins: Plugins,
     /// Admin token, code cache, audit.
     pub state_dir: PathBuf,
     /// Accounts at upstreams, by name.
@@ -88,6 +88,16 @@ pub struct Server {
     pub admission: Admission,
     /// How long a client may take no bytes of its answer before its connection is closed.
     pub send_timeout: Duration,
+}
+
+/// Plugins beside the bundled ones, and how many may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugins {
+    /// The folder of plugins that override or join the bundled ones.
+    pub dir: PathBuf,
+    /// Live instances of all plugins together. A stream holds one while it runs. For each, address space is reserved
+    /// (8 GiB of the 128 TiB that a process has), no memory.
+    pub instances: u32,
 }
 
 /// How many requests are worked on, and how many may wait.

@@ -128,7 +128,7 @@ fn json_of(config: &Config) {
             "shutdown_timeout_s": seconds(config.server.shutdown_timeout),
         },
         "admin": { "listen": config.admin.listen, "token": config.admin.token.as_ref().map(|_| "set") },
-        "plugins": { "dir": config.plugins_dir },
+        "plugins": { "dir": config.plugins.dir, "instances": config.plugins.instances },
         "state": { "dir": config.state_dir },
         "clients": clients,
         "providers": providers,

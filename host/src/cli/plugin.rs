@@ -45,7 +45,7 @@ fn list(config: Option<PathBuf>, as_json: bool) -> Result<Verdict, CliError> {
     let (dir, state_dir) = match config {
         Some(file) => {
             let config = Config::load(&file, &Environment::Process)?;
-            (config.plugins_dir, config.state_dir)
+            (config.plugins.dir, config.state_dir)
         }
         None => (PathBuf::from(DEFAULT_PLUGINS_DIR), default_state_dir(&Environment::Process)?),
     };

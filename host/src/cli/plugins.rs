@@ -50,7 +50,7 @@ pub(super) fn load(
 /// Everything that a configuration wants of plugins and does not get: plugins that are not loaded, settings that they
 /// refuse.
 pub(super) fn check(config: &Config) -> Result<Result<(), ConfigErrors>, PluginsError> {
-    let host = load(&config.plugins_dir, &config.state_dir, bindings(config))?;
+    let host = load(&config.plugins.dir, &config.state_dir, bindings(config))?;
     Ok(problems(config, &host))
 }
 

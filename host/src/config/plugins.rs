@@ -9,7 +9,7 @@ use seawall_core::settings::Timeouts;
 use secrecy::SecretString;
 
 use super::names::nearest;
-use super::resolve::{default_admin_listen, default_server};
+use super::resolve::{default_admin_listen, default_plugins, default_server};
 use super::{
     Access, Admin, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Problem, Provider, Source,
     default_state_dir,
@@ -106,7 +106,7 @@ impl Config {
                 listen: default_admin_listen(),
                 token: env.get("SEAWALL_ADMIN_TOKEN").map(SecretString::from),
             },
-            plugins_dir: PathBuf::from(DEFAULT_PLUGINS_DIR),
+            plugins: default_plugins(PathBuf::from(DEFAULT_PLUGINS_DIR)),
             state_dir,
             providers,
             aliases: BTreeMap::new(),

@@ -19,12 +19,15 @@ use seawall_core::settings::CapabilityOverrides;
 /// More than any machine serves at a time; a larger number is a typing error.
 const MOST_REQUESTS: usize = 1_000_000;
 
+/// Twice as many would fill the address space of a process.
+const MOST_INSTANCES: usize = 8000;
+
 /// The whole file.
 #[derive(Debug)]
 pub(super) struct RawConfig {
     pub(super) server: RawServer,
     pub(super) admin: RawAdmin,
-    pub(super) plugins_dir: Option<At<String>>,
+    pub(super) plugins: RawPlugins,
     pub(super) state_dir: Option<At<String>>,
     pub(super) clients: Vec<RawClient>,
     pub(super) providers: Vec<RawProvider>,
@@ -38,7 +41,7 @@ impl RawConfig {
         context.document(text, |root| Self {
             server: root.table("server", RawServer::read).unwrap_or_default(),
             admin: root.table("admin", RawAdmin::read).unwrap_or_default(),
-            plugins_dir: root.table("plugins", |s| s.get("dir", value::non_empty)).flatten(),
+            plugins: root.table("plugins", RawPlugins::read).unwrap_or_default(),
             state_dir: root.table("state", |s| s.get("dir", value::non_empty)).flatten(),
             clients: root.tables("clients", RawClient::read),
             providers: root.named_tables("providers", RawProvider::read),
@@ -93,6 +96,22 @@ pub(super) struct RawAdmin {
 impl RawAdmin {
     fn read(section: &mut Section<'_, '_>) -> Self {
         Self { listen: section.get("listen", value::listen), token: section.get("token", SecretRef::read) }
+    }
+}
+
+/// `[plugins]`
+#[derive(Debug, Default)]
+pub(super) struct RawPlugins {
+    pub(super) dir: Option<At<String>>,
+    pub(super) instances: Option<At<usize>>,
+}
+
+impl RawPlugins {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Self {
+            dir: section.get("dir", value::non_empty),
+            instances: section.get("instances", |_, item| value::count(item, 1, MOST_INSTANCES)),
+        }
     }
 }
 

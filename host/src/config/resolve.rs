@@ -13,12 +13,12 @@ use seawall_core::target::{ProviderName, TargetId};
 
 use super::exposure::{check_exposure, is_loopback};
 use super::names::nearest;
-use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawProvider, RawServer, RawTarget};
+use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawPlugins, RawProvider, RawServer, RawTarget};
 use super::reader::{At, Context};
 use super::secret::SecretRef;
 use super::{
-    Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Problem, Provider,
-    Server, Source,
+    Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Plugins, Problem,
+    Provider, Server, Source,
 };
 
 const MIB: usize = 1 << 20;
@@ -49,6 +49,11 @@ pub(super) fn default_admin_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8081))
 }
 
+/// Plugins in a folder of their own.
+pub(super) fn default_plugins(dir: PathBuf) -> Plugins {
+    Plugins { dir, instances: 1000 }
+}
+
 /// The plugins folder unless another one is named.
 pub const DEFAULT_PLUGINS_DIR: &str = "plugins.d";
 
@@ -69,7 +74,7 @@ fn state_dir(env: &Environment) -> Result<PathBuf, Problem> {
 /// `None` when something without a default is missing; problems stand in the context either way.
 pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Context<'_>) -> Option<Config> {
     let folder = |found: Option<At<String>>| found.map(|found| base.join(found.value));
-    let plugins_dir = folder(raw.plugins_dir).unwrap_or_else(|| base.join(DEFAULT_PLUGINS_DIR));
+    let plugins = resolve_plugins(raw.plugins, base);
     let state_dir = folder(raw.state_dir).or_else(|| context.check(state_dir(context.env)));
     let default_timeouts = raw.default_timeouts.over(Timeouts::default());
 
@@ -93,7 +98,7 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         source,
         server: resolve_server(raw.server),
         admin,
-        plugins_dir,
+        plugins,
         state_dir: state_dir?,
         providers,
         aliases,
@@ -101,6 +106,13 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         default_timeouts,
         access,
     })
+}
+
+fn resolve_plugins(raw: RawPlugins, base: &Path) -> Plugins {
+    let dir = raw.dir.map_or(DEFAULT_PLUGINS_DIR.into(), |found| found.value);
+    let default = default_plugins(base.join(dir));
+    let instances = raw.instances.and_then(|found| u32::try_from(found.value).ok());
+    Plugins { instances: instances.unwrap_or(default.instances), ..default }
 }
 
 fn resolve_server(raw: RawServer) -> Server {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use seawall_core::targets::Targets;
-use seawall_wasm::{Binding, Bundled, HostOptions, OnEvent, PluginEvent, PluginHost};
+use seawall_wasm::{Binding, Bundled, HostOptions, Limits, OnEvent, PluginEvent, PluginHost};
 use serde_json::{Value, json};
 
 use super::StartError;
@@ -23,13 +23,13 @@ pub(super) async fn start(
     targets: &Arc<Targets>,
 ) -> Result<Arc<PluginHost>, StartError> {
     let options = HostOptions {
-        dir: Some(config.plugins_dir.clone()),
+        dir: Some(config.plugins.dir.clone()),
         cache_dir: Some(state.code_cache()?),
         bundled: bundled.into_iter().map(|(id, bytes)| Bundled { id: id.into(), bytes }).collect(),
         bindings: bindings(config),
+        limits: Limits { instances: config.plugins.instances, ..Limits::default() },
         watch,
         on_event: refresh_targets(config, Arc::clone(targets)),
-        ..HostOptions::default()
     };
     match tasks::blocking(move || PluginHost::start(options)).await {
         Some(host) => Ok(host?),

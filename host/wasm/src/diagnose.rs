@@ -88,6 +88,9 @@ codes! {
     Exit = "P036", "return an error instead of exiting";
     /// Every instance is in use.
     Busy = "P037", "raise `plugins.instances`, or send less at once; nothing is held against the plugin";
+    /// The system refuses memory or address space for one more instance.
+    NoMemory = "P052",
+        "give the process more memory, or lower `plugins.instances`; nothing is held against the plugin";
     /// A stream's instance is gone because an earlier call failed.
     Gone = "P038", "see the plugin's earlier fault";
     /// The host itself failed.
@@ -115,9 +118,15 @@ codes! {
 }
 
 impl Code {
+    /// Whether the host has no place for the call: a matter of load.
+    pub(crate) fn is_back_pressure(self) -> bool {
+        matches!(self, Self::Busy | Self::NoMemory)
+    }
+
     /// Whether a fault of this code says that the plugin is broken. A full pool and a refusal in words do not.
     pub(crate) fn blames_plugin(self) -> bool {
-        !matches!(self, Self::Busy | Self::Declined | Self::Host | Self::Gone | Self::BadConfig)
+        !(self.is_back_pressure()
+            || matches!(self, Self::Declined | Self::Host | Self::Gone | Self::BadConfig))
     }
 }
 
@@ -172,7 +181,7 @@ impl Problem {
 impl From<Problem> for PluginFault {
     fn from(problem: Problem) -> Self {
         let message = format!("{}; {}", problem.cause, problem.fix);
-        Self { code: problem.code.as_str(), message, busy: problem.code == Code::Busy }
+        Self { code: problem.code.as_str(), message, busy: problem.code.is_back_pressure() }
     }
 }
 

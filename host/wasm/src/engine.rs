@@ -46,7 +46,10 @@ impl EngineRoom {
                 Err(error) => tracing::debug!(instances, "no pool for plugin instances: {error:#}"),
             }
         }
-        Engine::new(&Self::config())
+        let mut config = Self::config();
+        // The usual 4 GiB for each memory save checks of bounds; here there is no room for them.
+        config.memory_reservation(limits.memory as u64).memory_reservation_for_growth(0);
+        Engine::new(&config)
     }
 
     fn config() -> Config {

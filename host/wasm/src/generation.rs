@@ -187,7 +187,7 @@ impl<E: Exports> Generation<E> {
 
     fn take_for(&self, work: &Work) -> Result<Session<E>, Problem> {
         self.session().inspect_err(|problem| {
-            if problem.code != Code::Busy {
+            if !problem.code.is_back_pressure() {
                 self.enter(std::time::Duration::ZERO, work.fingerprint, Some(problem));
             }
         })

@@ -156,6 +156,9 @@ fn explain(error: &wasmtime::Error, guest: &Guest, room: &EngineRoom, cpu: Durat
     if let Some(limit) = error.downcast_ref::<PoolConcurrencyLimitError>() {
         return Problem::new(Code::Busy, limit.to_string());
     }
+    if let Some(refusal) = memory_refusal(error) {
+        return Problem::new(Code::NoMemory, format!("no memory for one more instance: {refusal}"));
+    }
     let exit = stock::is_exit(error).then_some(&Stop::Exit);
     if let Some(stop) = exit.or_else(|| error.downcast_ref::<Stop>()) {
         let code = match stop {
@@ -194,9 +197,35 @@ fn explain(error: &wasmtime::Error, guest: &Guest, room: &EngineRoom, cpu: Durat
     }
 }
 
+/// The system's words when it gives no memory or address space; that is no doing of the plugin.
+fn memory_refusal(error: &wasmtime::Error) -> Option<&(dyn std::error::Error + 'static)> {
+    error.chain().find(|cause| {
+        let raw =
+            cause.downcast_ref::<rustix::io::Errno>().is_some_and(|errno| *errno == rustix::io::Errno::NOMEM);
+        let wrapped = cause.downcast_ref::<std::io::Error>();
+        raw || wrapped.is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory)
+    })
+}
+
 /// The innermost functions, where the component still has their names.
 fn place(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let names: Vec<&str> = backtrace.frames().iter().filter_map(|frame| frame.func_name()).take(3).collect();
     if names.is_empty() { String::new() } else { format!(" (in {})", names.join(" < ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::error::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_system_without_memory_is_not_the_plugins_fault() {
+        let refused = |error: wasmtime::Error| memory_refusal(&error).is_some();
+        let wrapped = || Err::<(), _>(std::io::Error::from_raw_os_error(12)).context("mmap failed");
+        assert!(refused(rustix::io::Errno::NOMEM.into()));
+        assert!(refused(wrapped().unwrap_err()));
+        assert!(!refused(rustix::io::Errno::INVAL.into()) && !refused(Trap::MemoryOutOfBounds.into()));
+    }
 }

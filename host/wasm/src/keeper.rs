@@ -14,7 +14,6 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use seawall_core::ports::PluginRef;
 
 use crate::clock;
-use crate::diagnose::Code;
 use crate::host::PluginHost;
 use crate::load;
 use crate::status::Source;
@@ -203,7 +202,7 @@ impl Keeper {
         problem: crate::diagnose::Problem,
     ) -> bool {
         let known = self.suspects.insert(Arc::clone(id), Some(sha256.clone()));
-        if problem.code == Code::Busy || known.flatten().as_ref() != Some(&sha256) {
+        if problem.code.is_back_pressure() || known.flatten().as_ref() != Some(&sha256) {
             return true;
         }
         self.suspects.remove(id);

@@ -198,7 +198,7 @@ impl Registry {
             match self.bind(binding) {
                 Ok(served) => bound.push(served),
                 // A full house is no reason to lose a provider: its older version serves on.
-                Err(problem) if problem.code == Code::Busy && self.older(binding).is_some() => {
+                Err(problem) if problem.code.is_back_pressure() && self.older(binding).is_some() => {
                     bound.extend(self.older(binding).cloned());
                 }
                 Err(problem) => problems.push(problem.of(&binding.provider)),

@@ -36,7 +36,8 @@ impl Stage {
             text.push_str(&format!("\n[state]\ndir = {state:?}\n"));
         }
         if !text.contains("[plugins]") {
-            text.push_str(&format!("\n[plugins]\ndir = {plugins:?}\n"));
+            // Address space is reserved for each instance, and one process runs dozens of gateways here.
+            text.push_str(&format!("\n[plugins]\ndir = {plugins:?}\ninstances = 100\n"));
         }
         let source = Source::new("stage.toml", text);
         let config = Config::parse(source, folder.path(), &Environment::Process)

@@ -284,6 +284,7 @@ fn an_unreadable_file_says_so() {
 fn limits_of_the_ingress() {
     let server = |line: &str| format!("[server]\n{line}\n");
     check_with_provider(&server("max_requests = 0"), &["4:16: 0 is out of range (a whole number from 1 to"]);
+    check_with_provider("[plugins]\ninstances = 0\n", &["0 is out of range (a whole number from 1 to 8000)"]);
     check_with_provider(&server("max_queued = -1"), &["4:14: -1 is out of range (a whole number from 0 to"]);
     check_with_provider(&server("max_requests = \"10\""), &["expected a whole number, found string"]);
     check_with_provider(&server("send_timout = \"1s\""), &["did you mean `send_timeout`?"]);

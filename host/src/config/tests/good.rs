@@ -18,7 +18,7 @@ fn everything_but_a_provider_can_be_left_out() {
     assert_eq!(config.server.log_format, LogFormat::Auto);
     assert_eq!((config.server.admission.max_requests, config.server.admission.max_queued), (4096, 512));
     assert_eq!(config.breaker, BreakerSettings::default());
-    assert_eq!(config.plugins_dir, Path::new("/etc/seawall/plugins.d"));
+    assert_eq!(config.plugins.dir, Path::new("/etc/seawall/plugins.d"));
     assert_eq!(config.state_dir, Path::new("/home/op/.local/state/seawall"));
     assert!(config.admin.token.is_none() && config.aliases.is_empty());
     assert!(matches!(config.access, Access::Open));
@@ -107,7 +107,7 @@ fn everything_can_be_said() {
     assert_eq!(config.breaker, breaker);
     assert_eq!(config.admin.listen.to_string(), "[::1]:9001");
     assert_eq!(config.admin.token.as_ref().unwrap().expose_secret(), "sk-two");
-    assert_eq!(config.plugins_dir, Path::new("/etc/seawall/../plugins"));
+    assert_eq!(config.plugins.dir, Path::new("/etc/seawall/../plugins"));
     assert_eq!(config.state_dir, Path::new("/var/lib/seawall"));
     assert_eq!(config.default_timeouts.stall, Duration::from_millis(2500));
     assert_eq!(config.default_timeouts.connect, Duration::from_secs(2));
@@ -200,7 +200,7 @@ fn overrides_change_only_what_they_name() {
 
 #[test]
 fn variables_are_filled_in_after_parsing() {
-    let dir = |value: &str| good(&format!("{ONE_PROVIDER}[plugins]\ndir = '{value}'\n")).plugins_dir;
+    let dir = |value: &str| good(&format!("{ONE_PROVIDER}[plugins]\ndir = '{value}'\n")).plugins.dir;
     assert_eq!(dir("/a/${UP_KEY}/b"), Path::new("/a/sk-one/b"));
     assert_eq!(dir("/${NOT_SET:-x}${NOT_SET:-}"), Path::new("/x"));
     assert_eq!(dir("/${EMPTY:-fallback}"), Path::new("/fallback"));
@@ -222,7 +222,7 @@ fn secret_files_count_from_the_configuration_and_lose_their_line_end() {
     std::fs::write(&file, format!("{ONE_PROVIDER}credential = {{ file = \"key\" }}\n")).unwrap();
     let config = Config::load(&file, &super::environment()).unwrap();
     assert_eq!(config.providers["up"].credential.as_ref().unwrap().expose_secret(), "sk-file");
-    assert_eq!(config.plugins_dir, dir.path().join("plugins.d"));
+    assert_eq!(config.plugins.dir, dir.path().join("plugins.d"));
     assert!(!format!("{config:?}").contains("sk-file"));
 }
 
