@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::class::{Class, Failure};
 use crate::event::Usage;
-use crate::note::{Gate, Note, Outcome};
+use crate::note::{Gate, Note, Outcome, Tried, Verdict};
 use crate::ports::{Clock, Observer};
 use crate::reply::{Degraded, Trail};
 use crate::request::{Request, RequestId};
@@ -17,10 +17,16 @@ use crate::target::TargetId;
 /// Keeps one request's account.
 pub(crate) struct Ledger {
     id: RequestId,
+    model: String,
     started: Instant,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     attempts: u32,
+    tried: Vec<Tried>,
+    /// Of those, the ones that had their turn before this round.
+    settled: usize,
+    /// A better target than the next one could not be called.
+    prompted: bool,
     answered_by: Option<(TargetId, Degraded)>,
     lost: Vec<&'static str>,
     spent: Option<Usage>,
@@ -38,10 +44,14 @@ impl Ledger {
         });
         Self {
             id: request.id,
+            model: request.facts.model.clone(),
             started: clock.now(),
             clock,
             observer,
             attempts: 0,
+            tried: Vec::new(),
+            settled: 0,
+            prompted: false,
             answered_by: None,
             lost: Vec::new(),
             spent: None,
@@ -57,13 +67,31 @@ impl Ledger {
         self.started
     }
 
-    pub(crate) fn skipped(&self, target: &TargetId, gate: Gate, retry_in: Option<std::time::Duration>) {
+    pub(crate) fn skipped(&mut self, target: &TargetId, gate: Gate, retry_in: Option<std::time::Duration>) {
+        self.prompted = true;
         self.observer.note(Note::Skipped { id: self.id, target: target.clone(), gate, retry_in });
+    }
+
+    /// A better target rests, and is passed over without being asked.
+    pub(crate) fn passed_over(&mut self) {
+        self.prompted = true;
     }
 
     /// Counts an attempt; its number from 1.
     pub(crate) fn attempt(&mut self, target: &TargetId, probe: bool) -> u32 {
         self.attempts += 1;
+        match self.tried.iter().position(|tried| tried.target == *target) {
+            // A retry at once belongs to the target's turn; what a later round brings is the cascade's merit.
+            Some(turn) if turn >= self.settled && turn + 1 == self.tried.len() => {
+                self.tried.last_mut().into_iter().for_each(|tried| tried.verdict = Verdict::Unknown);
+            }
+            Some(_) => {}
+            None => self.tried.push(Tried {
+                target: target.clone(),
+                unprompted: !std::mem::replace(&mut self.prompted, true),
+                verdict: Verdict::Unknown,
+            }),
+        }
         self.observer.note(Note::AttemptStarted {
             id: self.id,
             target: target.clone(),
@@ -78,7 +106,14 @@ impl Ledger {
         self.attempts
     }
 
-    pub(crate) fn attempt_failed(&self, target: &TargetId, number: u32, failure: &Failure, began: Instant) {
+    pub(crate) fn attempt_failed(
+        &mut self,
+        target: &TargetId,
+        number: u32,
+        failure: &Failure,
+        began: Instant,
+    ) {
+        self.judge(target, Verdict::Failed(failure.class));
         self.observer.note(Note::AttemptFailed {
             id: self.id,
             target: target.clone(),
@@ -130,16 +165,38 @@ impl Ledger {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        if let Some((target, _)) = self.answered_by.clone() {
+            match (outcome, class) {
+                (Outcome::Primary | Outcome::Fallback, _) => self.judge(&target, Verdict::Served),
+                (Outcome::Interrupted, Some(class)) => self.judge(&target, Verdict::Failed(class)),
+                _ => {}
+            }
+        }
         self.observer.note(Note::RequestEnded {
             id: self.id,
+            model: std::mem::take(&mut self.model),
             outcome,
             target: self.answered_by.as_ref().map(|(target, _)| target.clone()),
             attempts: self.attempts,
+            tried: std::mem::take(&mut self.tried),
             after: self.now().saturating_duration_since(self.started),
             class,
             spent: self.spent.take().or_else(|| usage.clone()),
             usage,
         });
+    }
+
+    /// Once more from the beginning: what targets did in their first turns stands.
+    pub(crate) fn new_round(&mut self) {
+        self.settled = self.tried.len();
+    }
+
+    /// The first word about the last call of a turn counts: an empty answer that is handed on in the end is none.
+    fn judge(&mut self, target: &TargetId, verdict: Verdict) {
+        let turn = self.tried.iter_mut().skip(self.settled).find(|tried| tried.target == *target);
+        if let Some(turn) = turn.filter(|turn| turn.verdict == Verdict::Unknown) {
+            turn.verdict = verdict;
+        }
     }
 
     /// What is known for the headers.

@@ -5,6 +5,7 @@
 mod answer;
 mod atomic;
 mod attempt;
+pub mod availability;
 pub mod body;
 pub mod breaker;
 pub mod budget;

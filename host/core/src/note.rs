@@ -113,6 +113,29 @@ impl Outcome {
     }
 }
 
+/// What one request found out about a target in its first turn there: the call, and the retry at once if there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It answered, whole.
+    Served,
+    /// The last call failed.
+    Failed(Class),
+    /// The last call was given up before it could be judged: it lost a race, or the client left.
+    Unknown,
+}
+
+/// A target that a request was tried on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Which.
+    pub target: TargetId,
+    /// It was called because it stood first, not because a better one had failed, was late or was resting. Only such
+    /// calls say how good a target is on its own.
+    pub unprompted: bool,
+    /// What was found out.
+    pub verdict: Verdict,
+}
+
 /// What became of a call that was made beside a late one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HedgeEnd {
@@ -250,12 +273,16 @@ pub enum Note {
     RequestEnded {
         /// Which.
         id: RequestId,
+        /// The alias or target asked for.
+        model: String,
         /// How.
         outcome: Outcome,
         /// Who answered.
         target: Option<TargetId>,
         /// Upstream calls made.
         attempts: u32,
+        /// The targets that were called, in the order of their first calls.
+        tried: Vec<Tried>,
         /// After how long.
         after: Duration,
         /// The failure that decided what the client saw; none when all went well, or no target was asked.

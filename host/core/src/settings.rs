@@ -178,6 +178,11 @@ impl AliasTarget {
         self.domains().any(|domain| other.domains().any(|theirs| theirs == domain))
     }
 
+    /// What both share their fate with.
+    pub fn shared_domains(&self, other: &Self) -> Vec<Arc<str>> {
+        self.domains().filter(|domain| other.domains().any(|theirs| theirs == *domain)).cloned().collect()
+    }
+
     /// Whether both are deployments of one pool.
     pub fn equals(&self, other: &Self) -> bool {
         self.pool.is_some() && self.pool == other.pool

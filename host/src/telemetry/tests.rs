@@ -29,9 +29,11 @@ fn story() -> Vec<Note> {
         },
         Note::RequestEnded {
             id: ID,
+            model: "chat".to_owned(),
             outcome: Outcome::Fallback,
             target: Some(target()),
             attempts: 2,
+            tried: Vec::new(),
             after: Duration::ZERO,
             class: None,
             usage: None,

@@ -67,6 +67,9 @@ impl Walk {
             turn.called = true;
         }
         let began = self.case.engine.clock.now();
+        if self.candidates.iter().any(|other| other.rank < candidate.rank && other.is_off()) {
+            self.ledger.passed_over();
+        }
         let number = self.ledger.attempt(candidate.target(), permit.is_probe());
         let body = self.bodies.for_adapter(candidate.adapter.as_ref());
         let translated = body.as_ref().is_ok_and(|body| body.protocol() != self.case.request.body.protocol());

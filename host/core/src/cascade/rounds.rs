@@ -97,6 +97,7 @@ impl Walk {
         self.round += u32::from(called);
         self.waited = waited;
         self.calls_before = self.ledger.attempts();
+        self.ledger.new_round();
         self.case.engine.observer.note(Note::RoundStarted {
             id: self.case.request.id,
             round: self.round,

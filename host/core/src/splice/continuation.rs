@@ -290,7 +290,7 @@ impl Continuation {
         self.settle(ledger, call, ended, remains).await
     }
 
-    fn admit(&self, ledger: &Ledger, candidate: &Candidate, last: bool) -> Option<Permit> {
+    fn admit(&self, ledger: &mut Ledger, candidate: &Candidate, last: bool) -> Option<Permit> {
         let permit = candidate.state.try_acquire(&self.case.ask(candidate, last));
         permit.inspect_err(|refusal| ledger.skipped(candidate.target(), refusal.gate, refusal.retry_in)).ok()
     }
@@ -315,7 +315,7 @@ impl Continuation {
     }
 
     /// Books how a call ended.
-    async fn settle(&self, ledger: &Ledger, call: Call, ended: Ended, remains: &mut Remains) -> Tried {
+    async fn settle(&self, ledger: &mut Ledger, call: Call, ended: Ended, remains: &mut Remains) -> Tried {
         let Call { mode, candidate, mut permit, number, began } = call;
         let failure = match ended {
             Ended::Stream { first, mut reading } => {

@@ -33,9 +33,11 @@ pub(crate) fn started(id: u64) -> Event {
 pub(crate) fn ended(id: u64, outcome: Outcome) -> Event {
     Event::Core(Note::RequestEnded {
         id: RequestId(id),
+        model: "all".to_owned(),
         outcome,
         target: Some(target("ash")),
         attempts: 1,
+        tried: Vec::new(),
         after: Duration::from_secs(1),
         class: None,
         usage: None,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Saw, ask, hello, see};
+use super::{Saw, ask, hello, see, whole_stream};
 use crate::class::Class;
-use crate::note::Note;
+use crate::note::{Note, Verdict};
 use crate::request::Protocol;
-use crate::testing::{self, Script, World, alias, error, error_with, request};
+use crate::testing::{self, Script, Step, World, alias, error, error_with, request};
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_first_target_is_replaced_before_the_client_notices() {
@@ -47,6 +47,35 @@ async fn a_failing_first_target_is_replaced_before_the_client_notices() {
         assert_eq!(asked.iter().filter(|name| *name == "a").count(), calls, "{script:?}: {asked:?}");
         assert_eq!(asked.last().map(String::as_str), Some("b"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_request_tells_what_became_of_each_targets_turn() {
+    let good = || whole_stream(&["well"]);
+    let cut = || Script::Stream(vec![testing::role(), Step::Break]);
+    let failed = Verdict::Failed;
+    let check = async |a: Vec<Script>, b: Vec<Script>, expected: &[(&str, bool, Verdict)]| {
+        let world = World::new(&["a", "b"]);
+        world.script("a", a);
+        world.script("b", b);
+        assert_eq!(ask(&world, &["a", "b"], Protocol::Chat, true).await, Saw::Stream("well".into()));
+        let tried = world.notes.all().into_iter().find_map(|note| match note {
+            Note::RequestEnded { tried, .. } => Some(tried),
+            _ => None,
+        });
+        let tried = tried.unwrap_or_default();
+        let tried: Vec<_> =
+            tried.iter().map(|turn| (&*turn.target.provider, turn.unprompted, turn.verdict)).collect();
+        assert_eq!(tried, expected);
+    };
+    check(vec![good()], vec![good()], &[("a", true, Verdict::Served)]).await;
+    // The retry belongs to the turn.
+    check(vec![error(500, ""), good()], vec![good()], &[("a", true, Verdict::Served)]).await;
+    let replaced = [("a", true, failed(Class::Overloaded)), ("b", false, Verdict::Served)];
+    check(vec![error(500, ""), error(503, "")], vec![good()], &replaced).await;
+    // The second round does not: what it saves is saved by the cascade.
+    let saved = [("a", true, failed(Class::StreamBroken)), ("b", false, failed(Class::StreamBroken))];
+    check(vec![cut(), good()], vec![cut()], &saved).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,9 +25,11 @@ fn ended(outcome: Outcome, target: Option<&str>, attempts: u32) -> Note {
     let class = (outcome == Outcome::Failed).then_some(Class::Overloaded);
     Note::RequestEnded {
         id: ID,
+        model: "chat".to_owned(),
         outcome,
         target,
         attempts,
+        tried: Vec::new(),
         after: Duration::from_millis(1234),
         class,
         usage: None,
