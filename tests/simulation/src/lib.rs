@@ -2,11 +2,13 @@
 //! gates and budgets, on one thread and from one seed. What takes ten minutes outside takes a fraction of a second here,
 //! and the same seed gives the same history, event for event.
 //!
-//! Three uses of it: [`random`] worlds that are checked against [`checks`] (what must never happen), the [`routing`]
-//! scenarios with their table of figures, and [`storm`]s. See the README beside this crate for how to replay a failure.
+//! Four uses of it: [`random`] worlds that are checked against [`checks`] (what must never happen), the [`routing`]
+//! scenarios with their table of figures, [`storm`]s, and the trial of the [`availability`] formulas. See the README
+//! beside this crate for how to replay a failure.
 
 mod adapter;
 mod answer;
+pub mod availability;
 mod call;
 pub mod checks;
 pub mod client;

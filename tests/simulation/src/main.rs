@@ -1,10 +1,11 @@
-//! `cargo xtask sim`: more seeds than the tests, one seed in full, the routing table, storms.
+//! `cargo xtask sim`: more seeds than the tests, one seed in full, the routing table, storms, the trial of
+//! the availability formulas.
 #![expect(clippy::print_stderr, reason = "a command-line tool")]
 
 use std::process::ExitCode;
 
 use seawall_simulation::routing::Bars;
-use seawall_simulation::suites::{report, routing, storms, worlds};
+use seawall_simulation::suites::{availability, report, routing, storms, worlds};
 
 const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--from S]     random worlds; prints the seeds that break a rule
@@ -12,6 +13,7 @@ usage: cargo xtask sim [--seeds N] [--from S]     random worlds; prints the seed
        cargo xtask sim routing [--seeds N]        the table of routing scenarios
        cargo xtask sim routing --seed S --trace   what happened to the clients that failed
        cargo xtask sim storms [--seeds N]         all targets fail at once
+       cargo xtask sim availability [--seeds N]   whether clients see what the formulas predict
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn run(words: &[String]) -> Option<bool> {
         "routing" if options.trace => report("routing", || routing::trace(options.seed.unwrap_or_default())),
         "routing" => report("routing", || routing::routing(options.seeds.unwrap_or(2), Bars::Asserted)),
         "storms" => report("storms", || storms::storms(options.seeds.unwrap_or(3))),
+        "availability" => report("availability", || availability::availability(options.seeds.unwrap_or(5))),
         _ => return None,
     })
 }

@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use seawall_core::request::RequestId;
+
 /// A provider in good times. First-token times are log-normal, as measured ones roughly are.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -124,4 +126,10 @@ pub enum Fault {
 pub trait Script: Send + Sync + Debug {
     /// Conduct of the provider with this index at this time since the start.
     fn conduct(&self, provider: usize, usual: &Conduct, at: Duration) -> Conduct;
+
+    /// What befalls every call that this request makes to this provider, instead of the usual dice: for trials that have
+    /// to know how often a request, not a call, is lost.
+    fn fault_for(&self, _provider: usize, _request: RequestId) -> Option<Fault> {
+        None
+    }
 }

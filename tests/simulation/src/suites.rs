@@ -1,5 +1,6 @@
 //! The suites as programs: what `cargo test` runs, and `cargo xtask sim` with more seeds.
 
+pub mod availability;
 pub mod routing;
 pub mod storms;
 mod threads;

@@ -17,7 +17,7 @@ use crate::dice::{Dice, seconds};
 use crate::fate::{Fate, Question};
 use crate::log::{Event, Log};
 use crate::order::{ORDER_HEADER, Order};
-use crate::provider::{Profile, Script};
+use crate::provider::{Conduct, Profile, Script};
 use crate::speech::{self, Voice};
 
 /// The adapter names the model here, so that no body need be parsed.
@@ -120,7 +120,10 @@ impl Providers {
         let at = self.log.elapsed();
         let mut desk = self.desk(provider)?;
         desk.under_way += 1;
-        let conduct = self.script.conduct(provider, &desk.profile.usual, at);
+        let conduct = match self.script.fault_for(provider, id) {
+            Some(fault) => Conduct { faults: vec![(1.0, fault)], ..Conduct::PERFECT },
+            None => self.script.conduct(provider, &desk.profile.usual, at),
+        };
         let question = Question {
             voice: Voice { target, separator: desk.profile.separator },
             stream: header(&STREAM_HEADER).is_some(),

@@ -1,10 +1,10 @@
-//! The three suites. Without the test harness, so that table and times are printed whether they pass or not; a word on
+//! The four suites. Without the test harness, so that table and times are printed whether they pass or not; a word on
 //! the command line runs the suites whose name holds it.
 
 use std::process::ExitCode;
 
 use seawall_simulation::routing::Bars;
-use seawall_simulation::suites::{report, routing, storms, worlds};
+use seawall_simulation::suites::{availability, report, routing, storms, worlds};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -18,6 +18,9 @@ fn main() -> ExitCode {
     }
     if wanted("routing") {
         good &= report("routing", || routing::routing(2, Bars::Asserted));
+    }
+    if wanted("availability") {
+        good &= report("availability", || availability::availability(5));
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
