@@ -80,7 +80,8 @@ impl MessageReader {
 
     /// A message that came whole.
     pub(crate) fn whole(&mut self, message: &Json, out: &mut Vec<StreamEvent>) {
-        self.start(message, out);
+        // The one count there is, is told at the end.
+        Self::head(message, out);
         for (at, block) in (0..).zip(message.list("content")) {
             self.open(at, block, out);
             self.close(at, out);
@@ -90,9 +91,13 @@ impl MessageReader {
 
     /// The message's head: its id, its model, its first counts.
     pub(crate) fn start(&mut self, message: &Json, out: &mut Vec<StreamEvent>) {
+        Self::head(message, out);
+        self.count(message.get("usage"), out);
+    }
+
+    fn head(message: &Json, out: &mut Vec<StreamEvent>) {
         let (id, model) = (message.text("id"), message.text("model"));
         out.push(Event::Start(Start { id: id.map(str::to_owned), model: model.map(str::to_owned) }).of(0));
-        self.count(message.get("usage"), out);
     }
 
     /// A block begins, with whatever it already holds.
