@@ -169,9 +169,22 @@ impl Json {
 
     /// As bytes of a body.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(write::room_for(self));
+        self.to_bytes_of_about(write::room_for(self))
+    }
+
+    /// As bytes of a body of which is known about how long it becomes.
+    pub fn to_bytes_of_about(&self, length: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(length);
         write::value(&mut out, self);
         out
+    }
+
+    /// Takes a member that is a string out of an object, which keeps an empty one.
+    pub fn take_text(&mut self, name: &str) -> Option<String> {
+        match self.get_mut(name)? {
+            Self::Text(text) => Some(std::mem::take(text)),
+            _ => None,
+        }
     }
 }
 
