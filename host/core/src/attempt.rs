@@ -14,7 +14,7 @@ use crate::class::{Class, Failure, Side};
 use crate::event::{FinishReason, Usage};
 use crate::fault::FaultQuestion;
 use crate::ports::{
-    AdapterError, AdapterTarget, ByteSource, Framing, PlainReply, PluginFault, RawFailure, ReplyFormat,
+    AdapterError, AdapterTarget, ByteSource, Call, Framing, PlainReply, PluginFault, RawFailure, ReplyFormat,
     TransportFailure, WirePlan, WireReply, WireRequest,
 };
 use crate::protocol::{self, Inspected};
@@ -34,8 +34,8 @@ pub(crate) struct Attempt {
     pub(crate) number: u32,
     /// When this attempt must have shown content (streamed) or its answer (plain).
     pub(crate) until: Instant,
-    /// The stream that this attempt is to go on in.
-    pub(crate) joint: Option<Joint>,
+    /// The stream that this attempt is to go on in; apart, for few attempts have one and all are moved.
+    pub(crate) joint: Option<Box<Joint>>,
 }
 
 /// How an attempt ended.
@@ -106,19 +106,21 @@ impl Attempt {
     }
 
     /// Transport, with whatever chaos has armed for this attempt in between.
-    async fn send(&self, wire: WireRequest) -> Result<WireReply, TransportFailure> {
+    fn send(&self, wire: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
         let engine = &self.case.engine;
         if !engine.chaos.is_armed() {
-            return engine.upstream.send(wire).await;
+            return engine.upstream.send(wire);
         }
-        let question = FaultQuestion {
-            request: &self.case.request,
-            alias: &self.case.alias.name,
-            target: self.candidate.target(),
-            number: self.number,
-            adapter: &self.candidate.adapter,
-        };
-        engine.chaos.send(&self.case.plugins, &question, engine.upstream.as_ref(), wire).await
+        Box::pin(async move {
+            let question = FaultQuestion {
+                request: &self.case.request,
+                alias: &self.case.alias.name,
+                target: self.candidate.target(),
+                number: self.number,
+                adapter: &self.candidate.adapter,
+            };
+            engine.chaos.send(&self.case.plugins, &question, engine.upstream.as_ref(), wire).await
+        })
     }
 
     /// Runs a step of this attempt under its limit; the limit that struck decides the class.
@@ -249,7 +251,7 @@ impl Attempt {
             wants_json: self.case.alias.streams.atomic == Atomic::ToolsAndJson
                 && protocol::wants_json(&self.case.request.body),
             follows: splice::may_be_spliced(&self.case.request),
-            joint: self.joint.clone(),
+            joint: self.joint.as_deref().cloned(),
         }));
         let mut held = BytesMut::new();
         loop {

@@ -1,6 +1,6 @@
 //! Where a request goes: the operator's base URL, and below it the path that an adapter wrote.
 //!
-//! A base URL is parsed once. A path is set on a copy of it, so that nothing an adapter writes can reach the scheme, the
+//! A base URL is parsed once, and joined once with each of its first few paths. A path is set on a copy of it, so that nothing an adapter writes can reach the scheme, the
 //! host or the port; that it stays below the base's own path is checked again here, although the core has checked it.
 
 use std::collections::HashMap;
@@ -12,19 +12,44 @@ use seawall_core::ports::TransportFailure;
 /// Base URLs come from the configuration, so there are few; more than this are parsed each time.
 const KEPT_CAP: usize = 1024;
 
+/// Paths below one base URL: most adapters write the same one for every request. More are joined each time.
+const PATHS_CAP: usize = 8;
+
 /// Parsed base URLs.
 #[derive(Debug, Default)]
-pub(super) struct Addresses(RwLock<HashMap<Arc<str>, Url>>);
+pub(super) struct Addresses(RwLock<HashMap<Arc<str>, Known>>);
+
+/// One base URL and what was joined to it.
+#[derive(Debug)]
+struct Known {
+    base: Url,
+    whole: Vec<(Box<str>, Url)>,
+}
 
 impl Addresses {
     /// The whole address.
     pub(super) fn of(&self, base_url: &Arc<str>, path_and_query: &str) -> Result<Url, TransportFailure> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(base_url).cloned();
+        let known = self.look(base_url, path_and_query);
         let base = match known {
-            Some(base) => base,
-            None => self.parse(base_url)?,
+            Found::Whole(url) => return Ok(url),
+            Found::Base(base) => base,
+            Found::Nothing => self.parse(base_url)?,
         };
-        join(base, path_and_query)
+        let url = join(&base, path_and_query)?;
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get_mut(base_url).filter(|known| known.whole.len() < PATHS_CAP) {
+            known.whole.push((path_and_query.into(), url.clone()));
+        }
+        Ok(url)
+    }
+
+    fn look(&self, base_url: &Arc<str>, path_and_query: &str) -> Found {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = kept.get(base_url) else { return Found::Nothing };
+        match known.whole.iter().find(|(path, _)| **path == *path_and_query) {
+            Some((_, url)) => Found::Whole(url.clone()),
+            None => Found::Base(known.base.clone()),
+        }
     }
 
     fn parse(&self, base_url: &Arc<str>) -> Result<Url, TransportFailure> {
@@ -39,13 +64,20 @@ impl Addresses {
         }
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT_CAP {
-            kept.insert(Arc::clone(base_url), base.clone());
+            kept.insert(Arc::clone(base_url), Known { base: base.clone(), whole: Vec::new() });
         }
         Ok(base)
     }
 }
 
-fn join(base: Url, path_and_query: &str) -> Result<Url, TransportFailure> {
+/// What is known of an address.
+enum Found {
+    Whole(Url),
+    Base(Url),
+    Nothing,
+}
+
+fn join(base: &Url, path_and_query: &str) -> Result<Url, TransportFailure> {
     let (path, query) = match path_and_query.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (path_and_query, None),

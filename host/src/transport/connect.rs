@@ -12,6 +12,7 @@
 //! of the upstream therefore comes along in a task-local: the library connects within the call that needs it.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -121,36 +122,49 @@ impl<S> Layer<S> for Limited {
     type Service = LimitedConnector<S>;
 
     fn layer(&self, connector: S) -> LimitedConnector<S> {
-        LimitedConnector { connector, limited: self.clone() }
+        LimitedConnector { connector: Arc::new(connector), limited: self.clone() }
     }
 }
 
-/// A connector with a limit.
-#[derive(Clone, Debug)]
+/// A connector with a limit. The library clones its connectors for every request, and uses one only where a connection is
+/// missing: so the inner one is shared, and cloned when it is used.
+#[derive(Debug)]
 pub(super) struct LimitedConnector<S> {
-    connector: S,
+    connector: Arc<S>,
     limited: Limited,
+}
+
+impl<S> Clone for LimitedConnector<S> {
+    fn clone(&self) -> Self {
+        Self { connector: Arc::clone(&self.connector), limited: self.limited.clone() }
+    }
 }
 
 impl<S, R> Service<R> for LimitedConnector<S>
 where
-    S: Service<R, Error = BoxError>,
+    S: Service<R, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send + 'static,
+    R: Send + 'static,
 {
     type Response = S::Response;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(cx)
+    /// The inner one is asked when it is used.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, destination: R) -> Self::Future {
         let ceiling = self.limited.ceiling;
         let past = UPSTREAM.try_with(|upstream| self.limited.pasts.of(upstream)).unwrap_or_default();
-        let connecting = self.connector.call(destination);
+        let mut connector = S::clone(&self.connector);
         Box::pin(async move {
             let began = Instant::now();
+            let connecting = async {
+                poll_fn(|cx| connector.poll_ready(cx)).await?;
+                connector.call(destination).await
+            };
             match timeout(past.limit(ceiling), connecting).await {
                 Ok(Ok(connection)) => {
                     past.took(began.elapsed());

@@ -12,7 +12,7 @@ const MAX_OPEN_BLOCKS: usize = 64;
 
 /// Reads a plain reply.
 pub(crate) fn parse(kind: &str, target: &Target, reply: &Reply) -> Result<Answer, ProviderError> {
-    let message = Json::parse(&reply.body)
+    let mut message = Json::parse(&reply.body)
         .map_err(|e| ProviderError::malformed(format!("the reply is not JSON: {e}")))?;
     if message.text("type") == Some("error") || message.get("error").is_some() {
         return Err(error::read(&message, reply.status, &reply.headers));
@@ -21,7 +21,7 @@ pub(crate) fn parse(kind: &str, target: &Target, reply: &Reply) -> Result<Answer
         return Err(ProviderError::malformed("the reply has no content"));
     }
     let mut events = Vec::new();
-    MessageReader::new(kind).whole(&message, &mut events);
+    MessageReader::new(kind).whole(&mut message, &mut events);
     let mut answer = fold(events)?;
     if message.text("model").is_none() {
         answer.body = with_model(&answer.body, &target.model);
@@ -79,20 +79,33 @@ impl MessageReader {
     }
 
     /// A message that came whole.
-    pub(crate) fn whole(&mut self, message: &Json, out: &mut Vec<StreamEvent>) {
-        self.start(message, out);
-        for (at, block) in (0..).zip(message.list("content")) {
-            self.open(at, block, out);
-            self.close(at, out);
+    pub(crate) fn whole(&mut self, message: &mut Json, out: &mut Vec<StreamEvent>) {
+        // The one count there is, is told at the end.
+        Self::head(message, out);
+        if let Some(Json::List(blocks)) = message.get_mut("content") {
+            for (at, block) in (0..).zip(blocks) {
+                // Nearly all of an answer is text, which need not be copied.
+                if block.text("type") == Some("text") {
+                    let text = block.take_text("text").filter(|text| !text.is_empty());
+                    out.extend(text.map(|text| Event::Text(text).of(0)));
+                    continue;
+                }
+                self.open(at, block, out);
+                self.close(at, out);
+            }
         }
         self.end(message, message.get("usage"), out);
     }
 
     /// The message's head: its id, its model, its first counts.
     pub(crate) fn start(&mut self, message: &Json, out: &mut Vec<StreamEvent>) {
+        Self::head(message, out);
+        self.count(message.get("usage"), out);
+    }
+
+    fn head(message: &Json, out: &mut Vec<StreamEvent>) {
         let (id, model) = (message.text("id"), message.text("model"));
         out.push(Event::Start(Start { id: id.map(str::to_owned), model: model.map(str::to_owned) }).of(0));
-        self.count(message.get("usage"), out);
     }
 
     /// A block begins, with whatever it already holds.

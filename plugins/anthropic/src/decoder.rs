@@ -21,7 +21,7 @@ impl MessageDecoder {
     }
 
     fn event(&mut self, wire: &WireEvent, out: &mut Vec<StreamEvent>) {
-        let Ok(data) = Json::parse(&wire.data) else {
+        let Ok(mut data) = Json::parse(&wire.data) else {
             if wire.event.as_deref() == Some("error") {
                 self.fail(
                     ProviderError::new(
@@ -54,7 +54,7 @@ impl MessageDecoder {
             }
             // The upstream did not stream although it was asked to.
             Some("message") => {
-                self.reader.whole(&data, out);
+                self.reader.whole(&mut data, out);
                 out.push(Event::Done.of(0));
             }
             Some("message_stop") => out.push(Event::Done.of(0)),

@@ -57,6 +57,12 @@ const TABLE: [Row; 16] = [
 /// Output cap sent for a model that is not in the table: every model takes it.
 const UNKNOWN_MAX_OUTPUT: u32 = 4_096;
 
+/// What follows the vendor's word, which other servers put a prefix before.
+fn after_family_name(name: &str) -> Option<&str> {
+    const WORD: &str = "claude-";
+    name.strip_prefix(WORD).or_else(|| name.split_once(WORD).map(|(_, rest)| rest))
+}
+
 /// A model, as far as its name says. A name that says nothing is taken for another server's model behind this API: it
 /// gets the API's oldest forms and no promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +71,7 @@ pub(crate) struct Model(Option<(Family, Version)>);
 impl Model {
     /// Reads `claude-sonnet-4-5-20250929`, `claude-3-7-sonnet-latest`, `claude-opus-5` and their like.
     pub(crate) fn of(name: &str) -> Self {
-        let Some((_, rest)) = name.split_once("claude-") else { return Self(None) };
+        let Some(rest) = after_family_name(name) else { return Self(None) };
         let mut family = None;
         let mut version: Vec<u8> = Vec::new();
         for word in rest.split(['-', '@', '.']) {

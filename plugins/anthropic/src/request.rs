@@ -21,10 +21,14 @@ pub(crate) fn build(body: &dyn Body, target: &Target) -> Result<HttpRequest, Pro
     let (plan, reply) = match body.protocol().as_str() {
         "messages" => (BodyPlan::MergePatch(patch(body, target)), ReplyFormat::Same),
         "chat" => {
-            let chat = Json::parse(&body.json())
+            let json = body.json();
+            let chat = Json::parse(&json)
                 .map_err(|e| ProviderError::bad_request(format!("the request body is not JSON: {e}")))?;
             let translated = translate(&chat, target)?;
-            (BodyPlan::Full(translated.to_bytes()), ReplyFormat::Custom(Framing::Sse))
+            (
+                BodyPlan::Full(translated.to_bytes_of_about(json.len() + 512)),
+                ReplyFormat::Custom(Framing::Sse),
+            )
         }
         other => {
             let message = format!("this provider takes no `{other}` requests");

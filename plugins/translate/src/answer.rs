@@ -29,7 +29,8 @@ pub fn fold(events: Vec<StreamEvent>) -> Result<Answer, ProviderError> {
         return Err(ProviderError::malformed("the answer does not say why it ended"));
     }
     let usage = completion.usage.clone();
-    Ok(Answer { body: completion.into_json().to_bytes(), usage })
+    let length = completion.length();
+    Ok(Answer { body: completion.into_json().to_bytes_of_about(length), usage })
 }
 
 #[derive(Default)]
@@ -71,6 +72,13 @@ impl Completion {
         let mut choice = Choice { index, ..Choice::default() };
         choice.add(event);
         self.choices.push(choice);
+    }
+
+    /// About how long it becomes: its words, and what stands around them.
+    fn length(&self) -> usize {
+        const AROUND: usize = 1024;
+        let words = |choice: &Choice| choice.text.len() + choice.reasoning.len() + AROUND;
+        self.choices.iter().map(words).sum()
     }
 
     fn into_json(self) -> Json {

@@ -4,6 +4,7 @@
 //! out as they went in. The usual map either sorts its members or needs a random seed, which a component does not get.
 //! Members are found by a linear search, which is fine for the handful that protocol objects have.
 
+mod names;
 mod write;
 
 use std::borrow::Cow;
@@ -12,8 +13,14 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
+use names::ReadName;
+
 /// A member's name. Those that the code knows are not copied.
 pub type Name = Cow<'static, str>;
+
+/// Room for what most lists of a body hold, and most objects: growing costs an allocation and a copy each time.
+const FEW: usize = 2;
+const SEVERAL: usize = 8;
 
 /// Any JSON value.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,7 +43,7 @@ pub enum Json {
 impl Json {
     /// An object to add members to.
     pub fn object() -> Self {
-        Self::Object(Vec::new())
+        Self::Object(Vec::with_capacity(SEVERAL))
     }
 
     /// Reads JSON text; nested deeper than 128 levels is refused.
@@ -162,15 +169,28 @@ impl Json {
 
     /// As bytes of a body.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(write::room_for(self));
+        self.to_bytes_of_about(write::room_for(self))
+    }
+
+    /// As bytes of a body of which is known about how long it becomes.
+    pub fn to_bytes_of_about(&self, length: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(length);
         write::value(&mut out, self);
         out
+    }
+
+    /// Takes a member that is a string out of an object, which keeps an empty one.
+    pub fn take_text(&mut self, name: &str) -> Option<String> {
+        match self.get_mut(name)? {
+            Self::Text(text) => Some(std::mem::take(text)),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+        f.write_str(std::str::from_utf8(&self.to_bytes()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -279,7 +299,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(FEW);
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
@@ -287,9 +307,9 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
-        let mut object = Vec::new();
-        while let Some(member) = members.next_entry()? {
-            object.push(member);
+        let mut object = Vec::with_capacity(SEVERAL);
+        while let Some((ReadName(name), value)) = members.next_entry()? {
+            object.push((name, value));
         }
         Ok(Json::Object(object))
     }

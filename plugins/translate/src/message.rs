@@ -1,4 +1,8 @@
 //! The conversation.
+//!
+//! Places are told as arguments of a format, which become text only when something is wrong there.
+
+use std::fmt::Arguments;
 
 use seawall_plugin::error::ProviderError;
 
@@ -100,10 +104,10 @@ pub fn messages(body: &Json) -> Result<Vec<Message<'_>>, ProviderError> {
     let Some(list) = body.get("messages").and_then(Json::as_list) else {
         return Err(wrong("messages", "messages must be a list"));
     };
-    list.iter().enumerate().map(|(i, message)| read(&format!("messages[{i}]"), message)).collect()
+    list.iter().enumerate().map(|(i, message)| read(format_args!("messages[{i}]"), message)).collect()
 }
 
-fn read<'a>(at: &str, message: &'a Json) -> Result<Message<'a>, ProviderError> {
+fn read<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Message<'a>, ProviderError> {
     let parts = parts(at, message)?;
     match message.text("role") {
         Some("system" | "developer") => Ok(Message::System(parts)),
@@ -128,7 +132,7 @@ fn read<'a>(at: &str, message: &'a Json) -> Result<Message<'a>, ProviderError> {
     }
 }
 
-fn parts<'a>(at: &str, message: &'a Json) -> Result<Vec<Part<'a>>, ProviderError> {
+fn parts<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Vec<Part<'a>>, ProviderError> {
     match message.get("content") {
         None => Ok(Vec::new()),
         Some(Json::Text(text)) if text.is_empty() => Ok(Vec::new()),
@@ -136,7 +140,7 @@ fn parts<'a>(at: &str, message: &'a Json) -> Result<Vec<Part<'a>>, ProviderError
         Some(Json::List(list)) => {
             let mut parts = Vec::with_capacity(list.len());
             for (i, raw) in list.iter().enumerate() {
-                if let Some(content) = content(&format!("{at}.content[{i}]"), raw)? {
+                if let Some(content) = content(format_args!("{at}.content[{i}]"), raw)? {
                     parts.push(Part { content, raw: Some(raw) });
                 }
             }
@@ -147,7 +151,7 @@ fn parts<'a>(at: &str, message: &'a Json) -> Result<Vec<Part<'a>>, ProviderError
 }
 
 /// `None` for what may be left out: empty text, and reasoning that stands among the content.
-fn content<'a>(at: &str, part: &'a Json) -> Result<Option<Content<'a>>, ProviderError> {
+fn content<'a>(at: Arguments<'_>, part: &'a Json) -> Result<Option<Content<'a>>, ProviderError> {
     let media = match part.text("type") {
         Some("text" | "input_text" | "output_text") => return Ok(non_empty(part.text("text"))),
         Some("refusal") => return Ok(non_empty(part.text("refusal"))),
@@ -170,9 +174,10 @@ fn content<'a>(at: &str, part: &'a Json) -> Result<Option<Content<'a>>, Provider
     };
     match media {
         Some(media) => Ok(Some(Content::Media(media))),
-        None => {
-            Err(ProviderError::unsupported(at, "this part is no text, image, sound, video or inline file"))
-        }
+        None => Err(ProviderError::unsupported(
+            &at.to_string(),
+            "this part is no text, image, sound, video or inline file",
+        )),
     }
 }
 
@@ -205,7 +210,7 @@ fn sound(part: &Json) -> Option<Media<'_>> {
     Some(Media { kind: Kind::Audio, source: Source::Inline { mime, data: audio.text("data")? }, name: None })
 }
 
-fn calls<'a>(at: &str, message: &'a Json) -> Result<Vec<Call<'a>>, ProviderError> {
+fn calls<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Vec<Call<'a>>, ProviderError> {
     let mut calls = Vec::new();
     for (i, call) in message.list("tool_calls").iter().enumerate() {
         let function = call.get("function");

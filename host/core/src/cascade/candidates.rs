@@ -106,6 +106,9 @@ pub(super) async fn in_order(
 
 /// Leads the operator's order by the first of the `good` ones that is expected to be good enough.
 fn predict(engine: &Engine, alias: &Alias, request: &Request, tried: &mut [Candidate], good: usize) {
+    if good < 2 {
+        return;
+    }
     let standing = |candidate: &Candidate| Standing {
         // Whoever rests keeps its place: to ask it costs nothing, and its forecast is of another time.
         score_s: if candidate.is_off() { 0.0 } else { candidate.forecast.score_s },

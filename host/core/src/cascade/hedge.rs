@@ -88,9 +88,10 @@ impl Walk {
             }
         };
         let Double { flight: second, call: other } = double;
+        // Boxed, so that the many calls without a double do not carry its room.
         match select(call, other).await {
-            Either::Left((ended, other)) => self.first_ended(flight, ended, second, other).await,
-            Either::Right((ended, call)) => self.double_ended(second, ended, flight, call).await,
+            Either::Left((ended, other)) => Box::pin(self.first_ended(flight, ended, second, other)).await,
+            Either::Right((ended, call)) => Box::pin(self.double_ended(second, ended, flight, call)).await,
         }
     }
 

@@ -281,7 +281,7 @@ impl Continuation {
                     body,
                     number,
                     until: attempt_limit(began, self.case.deadline, patience, last),
-                    joint: Some(self.joint(&call, splice, remains)),
+                    joint: Some(Box::new(self.joint(&call, splice, remains))),
                 };
                 Box::pin(attempt.run()).await
             }

@@ -124,6 +124,9 @@ impl TargetState {
     pub fn refusal(&self) -> Option<Refusal> {
         let now = self.outside.clock.now();
         self.closed_gate(now).or_else(|| self.learned_refusal(now)).or_else(|| {
+            if self.breaker.is_free() {
+                return None;
+            }
             let (view, changes) = self.breaker.view(now);
             self.announce(changes);
             view.retry_in.map(|retry_in| Refusal { gate: Gate::Breaker, retry_in: Some(retry_in) })

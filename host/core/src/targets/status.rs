@@ -131,6 +131,9 @@ impl TargetState {
 
     /// The breaker's state as it is now.
     pub fn circuit(&self) -> Circuit {
+        if self.breaker.is_free() {
+            return Circuit::Closed;
+        }
         let (view, changes) = self.breaker.view(self.outside.clock.now());
         self.announce(changes);
         view.circuit
