@@ -1,10 +1,11 @@
-//! Operators' side: health, status, targets, plugins, chaos, on a listener of its own.
+//! Operators' side: health, status, availability, targets, plugins, chaos, on a listener of its own.
 //!
 //! Denied by default: whatever is not one of the two health answers wants the token, unknown paths included. Browsers are
 //! kept out unless they stand on this very address: a `Host` that is neither loopback nor the listen address (DNS
 //! rebinding) and a foreign `Origin` are refused, and no CORS header is ever sent. Answers hold no secret and nothing
 //! of any request's content.
 
+mod availability;
 mod chaos;
 mod guard;
 mod json;
@@ -57,7 +58,7 @@ pub struct Admin {
     pub plugins: Arc<dyn PluginSource>,
     /// The plugins' host.
     pub control: Arc<dyn PluginControl>,
-    /// Counters.
+    /// Counters and availability.
     pub notes: Arc<Notes>,
     /// Connections and other tasks of the data port.
     pub tasks: Tasks,
@@ -85,11 +86,12 @@ enum Door {
 }
 
 /// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 10] {
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 11] {
     [
         ("/livez", Door::Health, get(status::live)),
         ("/readyz", Door::Health, get(status::ready)),
         ("/admin/status", Door::Token, get(status::status)),
+        ("/admin/availability", Door::Token, get(availability::report)),
         ("/admin/targets", Door::Token, get(targets::list)),
         ("/admin/targets/{*target}", Door::Token, get(targets::one).post(targets::act)),
         ("/admin/providers/{id}", Door::Token, post(targets::clear)),

@@ -141,6 +141,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let bundled = options.bundled.unwrap_or_else(bundled_plugins);
 
     let notes = Arc::new(Notes::new());
+    notes.availability().configure(config.aliases.values(), started);
     let clock: Arc<dyn Clock> = Arc::new(TokioClock);
     let random = Arc::new(Random::seeded(options.seed.unwrap_or_else(|| RandomState::new().hash_one(0))));
     let targets = Arc::new(Targets::new(

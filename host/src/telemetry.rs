@@ -1,6 +1,7 @@
-//! What the process says about itself: log lines, counters, and the live view's feed.
+//! What the process says about itself: log lines, counters, availability, and the live view's feed.
 //!
-//! Invariants: watching never slows or fails a request (no lock, no wait, nothing formatted that nobody reads); what a
+//! Invariants: watching never slows or fails a request (no wait, no lock but a short one when a request or
+//! a twin has ended or a fault was injected, nothing formatted that nobody reads); what a
 //! client or an upstream wrote never appears, only names of targets, classes, numbers and times.
 
 mod counters;
@@ -12,9 +13,11 @@ mod tests;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
+use seawall_core::availability::Availability;
 use seawall_core::note::Note;
 use seawall_core::ports::Observer;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 pub use self::counters::{Counters, Totals};
@@ -54,11 +57,12 @@ fn filter(wanted: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(format!("{quiet}{wanted}"))
 }
 
-/// Hears everything the core does: counts it, logs it, and passes it to whoever watches live.
+/// Hears everything the core does: counts it, judges by it, logs it, and passes it to whoever watches live.
 #[derive(Debug)]
 pub struct Notes {
     live: broadcast::Sender<Arc<Note>>,
     counters: Counters,
+    availability: Availability,
 }
 
 impl Default for Notes {
@@ -70,7 +74,11 @@ impl Default for Notes {
 impl Notes {
     /// Nobody watches yet.
     pub fn new() -> Self {
-        Self { live: broadcast::Sender::new(LIVE_BUFFER), counters: Counters::default() }
+        Self {
+            live: broadcast::Sender::new(LIVE_BUFFER),
+            counters: Counters::default(),
+            availability: Availability::new(),
+        }
     }
 
     /// Everything from now on. A receiver that lags loses the oldest notes and is told how many.
@@ -82,11 +90,17 @@ impl Notes {
     pub fn totals(&self) -> Totals {
         self.counters.totals()
     }
+
+    /// What is known about the availability of targets and aliases.
+    pub fn availability(&self) -> &Availability {
+        &self.availability
+    }
 }
 
 impl Observer for Notes {
     fn note(&self, note: Note) {
         self.counters.count(&note);
+        self.availability.note(&note, Instant::now());
         log::line(&note);
         if self.live.receiver_count() > 0 {
             // An error means that the last watcher has just left.

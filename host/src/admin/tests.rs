@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
@@ -10,8 +11,9 @@ use hyper::service::Service as _;
 use seawall_core::breaker::BreakerSettings;
 use seawall_core::class::{Class, Failure, Scope};
 use seawall_core::fault::Chaos;
+use seawall_core::note::{Note, Outcome, Tried, Verdict};
 use seawall_core::outlook::{CallKind, SizeFactor};
-use seawall_core::ports::{PluginSet, PluginSource, Silence, TokioClock};
+use seawall_core::ports::{Observer as _, PluginSet, PluginSource, Silence, TokioClock};
 use seawall_core::random::Random;
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
@@ -135,14 +137,65 @@ async fn nothing_opens_without_the_token() {
 #[tokio::test]
 async fn the_token_opens_every_route() {
     let (routes, _shutdown) = desk();
-    for path in
-        ["/admin/status", "/admin/targets", "/admin/targets/left/m", "/admin/plugins", "/admin/chaos/faults"]
-    {
+    for path in [
+        "/admin/status",
+        "/admin/availability",
+        "/admin/targets",
+        "/admin/targets/left/m",
+        "/admin/plugins",
+        "/admin/chaos/faults",
+    ] {
         assert_eq!(call(&routes, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
     }
     let missing = call(&routes, Method::GET, "/admin/nothing", &[TOKEN], "").await;
     assert_eq!(missing.status(), 404);
     assert!(read(missing).await.pointer("/error/fix").unwrap().as_str().unwrap().contains("/admin/status"));
+}
+
+#[tokio::test]
+async fn availability_names_its_figures_and_says_when_there_are_too_few() {
+    let (admin, _shutdown) = admin();
+    let notes = Arc::clone(&admin.notes);
+    notes.availability().configure(admin.config.load().aliases.values(), Instant::now());
+    let routes = admin.routes();
+    for _ in 0..40 {
+        notes.note(answered("left/m"));
+    }
+    let report = read(call(&routes, Method::GET, "/admin/availability", &[TOKEN], "").await).await;
+    let at = |path: &str| report.pointer(path).cloned().unwrap_or_default();
+    assert_eq!(at("/aliases/0/alias"), "fast");
+    assert_eq!(at("/aliases/0/targets/0/target"), "left/m");
+    for half_life in ["5m", "1h", "30d"] {
+        let observed = at(&format!("/aliases/0/availability/{half_life}/observed"));
+        assert_eq!(observed["too_few"], false, "{observed}");
+        assert!(observed["low"].as_f64() > Some(0.9) && observed["high"].as_f64() <= Some(1.0), "{observed}");
+        assert!(at(&format!("/aliases/0/targets/0/availability/{half_life}/value")).as_f64() > Some(0.98));
+        let standby = at(&format!("/aliases/0/targets/1/availability/{half_life}"));
+        assert_eq!(standby, json!({"samples": 0.0, "too_few": true}));
+        assert_eq!(at(&format!("/aliases/0/availability/{half_life}/independent/too_few")), true);
+        assert_eq!(at(&format!("/aliases/0/availability/{half_life}/chain/at_least")), true);
+        assert_eq!(at(&format!("/aliases/0/availability/{half_life}/cost_of_correlation")), Value::Null);
+    }
+    let shared =
+        json!([{"kind": "shared-domain", "targets": ["left/m", "left/vendor/m-2"], "domains": ["left"]}]);
+    assert_eq!(at("/aliases/0/overlaps"), shared, "two models of one provider share its fate");
+}
+
+fn answered(by: &str) -> Note {
+    let target = TargetId::parse(by).unwrap();
+    let tried = vec![Tried { target: target.clone(), unprompted: true, verdict: Verdict::Served }];
+    Note::RequestEnded {
+        id: RequestId(1),
+        model: "fast".to_owned(),
+        outcome: Outcome::Primary,
+        target: Some(target),
+        attempts: 1,
+        tried,
+        after: Duration::ZERO,
+        class: None,
+        usage: None,
+        spent: None,
+    }
 }
 
 #[tokio::test]
