@@ -175,12 +175,12 @@ impl AliasTarget {
 
     /// Whether the same cause is likely to fail both.
     pub fn shares_domain(&self, other: &Self) -> bool {
-        self.domains().any(|domain| other.domains().any(|theirs| theirs == domain))
+        self.shared_domains(other).next().is_some()
     }
 
     /// What both share their fate with.
-    pub fn shared_domains(&self, other: &Self) -> Vec<Arc<str>> {
-        self.domains().filter(|domain| other.domains().any(|theirs| theirs == *domain)).cloned().collect()
+    pub fn shared_domains<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Arc<str>> {
+        self.domains().filter(|domain| other.domains().any(|theirs| theirs == *domain))
     }
 
     /// Whether both are deployments of one pool.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use seawall_core::settings::{Alias, AliasTarget, PolicyChoice, Timeouts};
 use seawall_core::target::{ProviderName, TargetId};
+use seawall_wasm::Limits;
 
 use super::exposure::{check_exposure, is_loopback};
 use super::names::nearest;
@@ -51,7 +52,7 @@ pub(super) fn default_admin_listen() -> SocketAddr {
 
 /// Plugins in a folder of their own.
 pub(super) fn default_plugins(dir: PathBuf) -> Plugins {
-    Plugins { dir, instances: 1000 }
+    Plugins { dir, instances: Limits::default().instances }
 }
 
 /// The plugins folder unless another one is named.

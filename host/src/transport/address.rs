@@ -1,7 +1,8 @@
 //! Where a request goes: the operator's base URL, and below it the path that an adapter wrote.
 //!
-//! A base URL is parsed once, and joined once with each of its first few paths. A path is set on a copy of it, so that nothing an adapter writes can reach the scheme, the
-//! host or the port; that it stays below the base's own path is checked again here, although the core has checked it.
+//! A base URL is parsed once, and joined once with each of its first few paths. A path is set on a copy of it, so that
+//! nothing an adapter writes can reach the scheme, the host or the port; that it stays below the base's own path is checked
+//! again here, although the core has checked it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,12 +33,14 @@ impl Addresses {
         let known = self.look(base_url, path_and_query);
         let base = match known {
             Found::Whole(url) => return Ok(url),
-            Found::Base(base) => base,
+            // Whoever writes a path of its own for each request must not take the lock from all others each time.
+            Found::Base { base, full: true } => return join(&base, path_and_query),
+            Found::Base { base, full: false } => base,
             Found::Nothing => self.parse(base_url)?,
         };
         let url = join(&base, path_and_query)?;
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kept.get_mut(base_url).filter(|known| known.whole.len() < PATHS_CAP) {
+        if let Some(known) = kept.get_mut(base_url).filter(|known| !known.is_full()) {
             known.whole.push((path_and_query.into(), url.clone()));
         }
         Ok(url)
@@ -48,7 +51,7 @@ impl Addresses {
         let Some(known) = kept.get(base_url) else { return Found::Nothing };
         match known.whole.iter().find(|(path, _)| **path == *path_and_query) {
             Some((_, url)) => Found::Whole(url.clone()),
-            None => Found::Base(known.base.clone()),
+            None => Found::Base { base: known.base.clone(), full: known.is_full() },
         }
     }
 
@@ -70,10 +73,16 @@ impl Addresses {
     }
 }
 
+impl Known {
+    fn is_full(&self) -> bool {
+        self.whole.len() >= PATHS_CAP
+    }
+}
+
 /// What is known of an address.
 enum Found {
     Whole(Url),
-    Base(Url),
+    Base { base: Url, full: bool },
     Nothing,
 }
 

@@ -22,15 +22,6 @@ impl HalfLife {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::Minutes, Self::Hour, Self::Month];
 
-    /// Label for the API.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Minutes => "5m",
-            Self::Hour => "1h",
-            Self::Month => "30d",
-        }
-    }
-
     /// How long it is.
     pub fn time(self) -> Duration {
         match self {

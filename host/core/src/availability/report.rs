@@ -175,7 +175,7 @@ impl Page {
         let mut overlaps = Vec::new();
         for (place, first) in targets.iter().enumerate() {
             for second in targets.iter().skip(place + 1) {
-                let domains = first.shared_domains(second);
+                let domains: Vec<Arc<str>> = first.shared_domains(second).cloned().collect();
                 if !domains.is_empty() {
                     overlaps.push(Overlap::SharedDomain { targets: pair(first, second), domains });
                 }
