@@ -138,6 +138,9 @@ impl Permit {
         self.waited_in_vain(now, failure, weight.is_some());
         let changes = match weight {
             Some(weight) => {
+                if ticket.admission() != Admission::Normal {
+                    self.state.credit.failed(now);
+                }
                 if self.teaches {
                     self.state.history().ended(false);
                 }
@@ -153,6 +156,7 @@ impl Permit {
         if let Some(place) = self.place.take() {
             self.state.outlook(self.kind).end(place, now, Evidence::Took(after), Some(false));
             self.state.limit.succeeded();
+            self.state.credit.answered(now);
         }
     }
 
@@ -225,7 +229,7 @@ impl Permit {
 
     fn release_last_resort(&mut self) {
         if std::mem::take(&mut self.holds_last_resort) {
-            self.state.last_resort_ended();
+            self.state.credit.give_back();
         }
     }
 }
