@@ -19,6 +19,7 @@ use crate::ports::{
 };
 use crate::protocol::{self, AnswerFacts, Inspected, WriterContext};
 use crate::reading::{Reading, ReadingSetup};
+use crate::record::Injection;
 use crate::request::{Protocol, Request};
 use crate::settings::Atomic;
 use crate::splice::{self, Joint};
@@ -36,6 +37,8 @@ pub(crate) struct Attempt {
     pub(crate) until: Instant,
     /// The stream that this attempt is to go on in; apart, for few attempts have one and all are moved.
     pub(crate) joint: Option<Box<Joint>>,
+    /// Where chaos says what it did to it; none where nothing was armed when it began.
+    pub(crate) injection: Option<Injection>,
 }
 
 /// How an attempt ended.
@@ -108,9 +111,9 @@ impl Attempt {
     /// Transport, with whatever chaos has armed for this attempt in between.
     fn send(&self, wire: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
         let engine = &self.case.engine;
-        if !engine.chaos.is_armed() {
+        let Some(injection) = &self.injection else {
             return engine.upstream.send(wire);
-        }
+        };
         Box::pin(async move {
             let question = FaultQuestion {
                 request: &self.case.request,
@@ -118,6 +121,7 @@ impl Attempt {
                 target: self.candidate.target(),
                 number: self.number,
                 adapter: &self.candidate.adapter,
+                injection,
             };
             engine.chaos.send(&self.case.plugins, &question, engine.upstream.as_ref(), wire).await
         })

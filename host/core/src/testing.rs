@@ -369,7 +369,7 @@ struct ChatAdapter {
 
 impl ChatAdapter {
     fn new(name: &str) -> Self {
-        let plugin = PluginRef { id: Arc::from(name), generation: 1 };
+        let plugin = PluginRef::made_up(name);
         Self { plugin, base_url: Arc::from("http://upstream.test/v1") }
     }
 }

@@ -254,7 +254,7 @@ impl Counting {
         let mut world = World::new(&refs);
         let adapters = names.iter().zip(&providers).map(|(name, counts)| {
             let adapter: Arc<dyn Adapter> = Arc::new(CountingAdapter {
-                plugin: PluginRef { id: Arc::from(name.as_str()), generation: 1 },
+                plugin: PluginRef::made_up(name.as_str()),
                 base_url: Arc::from("http://upstream.test"),
                 wire: counts.wire,
                 continues: !matches!(counts.prefill, Prefill::Undeclared | Prefill::DivergesUndeclared),
