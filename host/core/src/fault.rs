@@ -23,6 +23,7 @@ use crate::ports::{
     TransportFailure, Upstream, WireReply, WireRequest,
 };
 use crate::random::{mix, unit_of};
+use crate::record::{Injected, Injection};
 use crate::request::Request;
 use crate::target::TargetId;
 
@@ -155,6 +156,8 @@ pub(crate) struct FaultQuestion<'a> {
     pub(crate) target: &'a TargetId,
     pub(crate) number: u32,
     pub(crate) adapter: &'a Arc<dyn Adapter>,
+    /// Where what was done to it is put on record.
+    pub(crate) injection: &'a Injection,
 }
 
 /// A fault that hits this attempt.
@@ -180,6 +183,11 @@ impl Chaos {
     /// Whether anything may be armed; one atomic load.
     pub fn is_armed(&self) -> bool {
         self.any.load(Ordering::Acquire)
+    }
+
+    /// A place to put on record what is done to one attempt; none while nothing is armed, and then nothing is done to it.
+    pub(crate) fn injection(&self) -> Option<Injection> {
+        self.is_armed().then(Injection::default)
     }
 
     /// Arms a fault after its component has checked the parameters; its id.
@@ -287,11 +295,13 @@ impl Chaos {
                 continue;
             }
             fault.injected.fetch_add(1, Ordering::Relaxed);
+            let action = wire::label(&verdict.action);
+            question.injection.is(Injected { fault: fault.id, kind: fault.order.kind.clone(), action });
             self.observer.note(Note::FaultInjected {
                 id: question.request.id,
                 target: question.target.clone(),
                 kind: fault.order.kind.clone(),
-                action: wire::label(&verdict.action),
+                action,
             });
             return Some(Hit { armed: Arc::clone(fault), injector: Arc::clone(injector), attempt, verdict });
         }

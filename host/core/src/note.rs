@@ -1,9 +1,10 @@
 //! Notes: what the core tells whoever watches (logs, metrics, the live view, the audit). Never content, never secrets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::{Class, Failure};
-use crate::event::Usage;
+use crate::record::{Attempted, Record};
 use crate::request::{Protocol, RequestId};
 use crate::splice::Splice;
 use crate::target::TargetId;
@@ -168,7 +169,7 @@ pub enum Note {
         /// In which protocol.
         protocol: Protocol,
         /// The alias or target asked for.
-        model: String,
+        model: Arc<str>,
         /// Streamed.
         stream: bool,
     },
@@ -244,12 +245,8 @@ pub enum Note {
     TwinEnded {
         /// Whose copy.
         id: RequestId,
-        /// Which target.
-        target: TargetId,
-        /// How it failed; none if it did not.
-        failed: Option<Class>,
-        /// After how long.
-        after: Duration,
+        /// The call.
+        twin: Arc<Attempted>,
     },
     /// Every candidate had its turn and none could serve: once more after a pause.
     RoundStarted {
@@ -269,30 +266,8 @@ pub enum Note {
         /// First content (streamed) or the whole answer (plain) after how long, from the request's start.
         after: Duration,
     },
-    /// A request ended.
-    RequestEnded {
-        /// Which.
-        id: RequestId,
-        /// The alias or target asked for.
-        model: String,
-        /// How.
-        outcome: Outcome,
-        /// Who answered.
-        target: Option<TargetId>,
-        /// Upstream calls made.
-        attempts: u32,
-        /// The targets that were called, in the order of their first calls.
-        tried: Vec<Tried>,
-        /// After how long.
-        after: Duration,
-        /// The failure that decided what the client saw; none when all went well, or no target was asked.
-        class: Option<Class>,
-        /// Tokens of the answer as the client got it: as its upstream counted them, or put together after a splice.
-        usage: Option<Usage>,
-        /// Tokens that were paid for: those of all upstreams that wrote a part of the answer, or wrote it in vain.
-        /// Where an upstream broke off without a count, its part is an estimate.
-        spent: Option<Usage>,
-    },
+    /// A request ended: all that happened to it.
+    RequestEnded(Arc<Record>),
     /// A stream broke after content had gone to the client, and another target goes on in it.
     Spliced {
         /// Which request.

@@ -89,6 +89,15 @@ pub struct PluginRef {
     pub id: Arc<str>,
     /// Counts up with each version loaded.
     pub generation: u64,
+    /// SHA-256 of its file, in hexadecimal digits. The same version has the same digest everywhere.
+    pub digest: Arc<str>,
+}
+
+impl PluginRef {
+    /// A version that no file stands for; for tests and simulations.
+    pub fn made_up(id: impl Into<Arc<str>>) -> Self {
+        Self { id: id.into(), generation: 1, digest: Arc::from("") }
+    }
 }
 
 /// A problem in an operator's settings for a plugin.

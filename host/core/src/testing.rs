@@ -377,7 +377,7 @@ struct ChatAdapter {
 
 impl ChatAdapter {
     fn new(name: &str) -> Self {
-        let plugin = PluginRef { id: Arc::from(name), generation: 1 };
+        let plugin = PluginRef::made_up(name);
         Self { plugin, base_url: Arc::from("http://upstream.test/v1") }
     }
 }
@@ -439,7 +439,7 @@ impl Adapter for ChatAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer { body: reply.body, usage: None }) })
+        Box::pin(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,

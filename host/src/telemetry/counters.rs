@@ -102,7 +102,7 @@ impl Counters {
             | Note::TwinEnded { .. }
             | Note::Spliced { .. }
             | Note::WouldOpen { .. } => {}
-            Note::RequestEnded { outcome, .. } => tally(&OUTCOMES, &self.ended, outcome),
+            Note::RequestEnded(record) => tally(&OUTCOMES, &self.ended, &record.outcome),
             Note::CircuitChanged { to, .. } => {
                 if *to == Circuit::Open {
                     one(&self.breakers_opened);

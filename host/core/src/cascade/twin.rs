@@ -6,6 +6,7 @@
 //! first content (a plain one to its answer) and is cancelled. Twins are attempts for the process' ceiling, but not the
 //! request's: they have notes of their own, and no client reads of them in its headers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bodies::Bodies;
@@ -13,6 +14,7 @@ use super::{Candidate, Case, Walk};
 use crate::attempt::{Attempt, Ended};
 use crate::class::{Class, Failure};
 use crate::note::Note;
+use crate::record::{End, Injection, Purpose};
 use crate::settings::Probe;
 use crate::targets::{Permit, TwinReason};
 
@@ -75,30 +77,37 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     let began = case.engine.clock.now();
     let (id, target) = (case.request.id, candidate.target().clone());
     let observer = case.engine.observer.clone();
-    observer.note(Note::TwinStarted { id, target: target.clone(), reason: reason.label() });
-    let failed = match call(case.clone(), &candidate).await {
+    let injection = case.engine.chaos.injection();
+    let purpose = Purpose::Twin(reason.label());
+    let mut attempted = candidate.attempted(purpose, permit.is_probe(), Duration::ZERO, injection.clone());
+    observer.note(Note::TwinStarted { id, target, reason: reason.label() });
+    let ended = call(case.clone(), &candidate, injection).await;
+    let after = case.engine.clock.now().saturating_duration_since(began);
+    let end = match ended {
         Ended::Stream { .. } => {
-            permit.first_content(case.engine.clock.now().saturating_duration_since(began));
-            None
+            permit.first_content(after);
+            End::Answered
         }
         Ended::Answer { .. } => {
             permit.finished();
-            None
+            End::Answered
         }
         Ended::Empty(_) => {
-            permit.failed(&Failure::new(Class::EmptyAnswer, "the provider gave an empty answer"));
-            Some(Class::EmptyAnswer)
+            let failure = Failure::new(Class::EmptyAnswer, "the provider gave an empty answer");
+            permit.failed(&failure);
+            End::from(&failure)
         }
         Ended::Failed(failure) => {
             permit.failed(&failure);
-            Some(failure.class)
+            End::from(&failure)
         }
     };
-    let after = case.engine.clock.now().saturating_duration_since(began);
-    observer.note(Note::TwinEnded { id, target, failed, after });
+    attempted.first_content = (end == End::Answered).then_some(after);
+    attempted.ends(end, after);
+    observer.note(Note::TwinEnded { id, twin: Arc::new(attempted) });
 }
 
-async fn call(case: Case, candidate: &Candidate) -> Ended {
+async fn call(case: Case, candidate: &Candidate, injection: Option<Injection>) -> Ended {
     let mut bodies = Bodies::new(case.request.body.clone());
     let body = match bodies.for_adapter(candidate.adapter.as_ref()) {
         Ok(body) => body,
@@ -106,6 +115,7 @@ async fn call(case: Case, candidate: &Candidate) -> Ended {
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.
-    let attempt = Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None };
+    let attempt =
+        Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None, injection };
     attempt.run().await
 }
