@@ -136,8 +136,8 @@ impl Gates {
             Event::Core(Note::Skipped { target, gate: Gate::Breaker, .. }) => {
                 self.credits.entry(target.clone()).or_default().left += REFUSED.recip();
             }
-            Event::Core(Note::RequestEnded { id, .. }) => {
-                self.credits.values_mut().for_each(|credit| _ = credit.waiting.remove(id));
+            Event::Core(Note::RequestEnded(told)) => {
+                self.credits.values_mut().for_each(|credit| _ = credit.waiting.remove(&told.id));
             }
             Event::CallBegan { call, request, target } => {
                 self.calls.insert(*call, target.clone());
