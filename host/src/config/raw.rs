@@ -13,6 +13,7 @@ use super::breaker::RawBreaker;
 use super::reader::{At, Context, Section, wrong_type};
 use super::resilience::RawResilience;
 use super::secret::SecretRef;
+use super::templates::RawTemplate;
 use super::{LogFormat, Problem, value};
 use seawall_core::settings::CapabilityOverrides;
 
@@ -34,6 +35,7 @@ pub(super) struct RawConfig {
     pub(super) models: Vec<RawAlias>,
     pub(super) default_timeouts: RawTimeouts,
     pub(super) breaker: RawBreaker,
+    pub(super) templates: Vec<RawTemplate>,
 }
 
 impl RawConfig {
@@ -48,6 +50,7 @@ impl RawConfig {
             models: root.named_tables("models", RawAlias::read),
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
             breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
+            templates: root.named_tables("templates", RawTemplate::read),
         })
     }
 }

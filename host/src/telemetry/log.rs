@@ -77,6 +77,9 @@ pub(super) fn line(note: &Note) {
         Note::FaultInjected { id, target, kind, action } => {
             info!(request = %id, %target, kind, action, "fault injected");
         }
+        Note::PromptFailed { id, target, template, message } => {
+            warn!(request = %id, %target, %template, message, "prompt template failed, the client's own prompt was sent");
+        }
         Note::PluginFault { id, target, code, message } => {
             warn!(request = %id, %target, code, message, "plugin fault");
         }

@@ -5,6 +5,7 @@ mod health;
 mod hedges;
 mod limits;
 mod order;
+mod prompts;
 mod records;
 mod resting;
 mod rounds;

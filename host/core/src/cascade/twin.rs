@@ -109,9 +109,9 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
 
 async fn call(case: Case, candidate: &Candidate, injection: Option<Injection>) -> Ended {
     let mut bodies = Bodies::new(case.request.body.clone());
-    let body = match bodies.for_adapter(candidate.adapter.as_ref()) {
+    let body = match case.body(&mut bodies, candidate) {
         Ok(body) => body,
-        Err(error) => return Ended::Failed(Failure::new(Class::BadRequest, error.message)),
+        Err(failure) => return Ended::Failed(failure),
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.

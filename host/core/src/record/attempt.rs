@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::class::{Class, Failure};
 use crate::event::Usage;
-use crate::ports::PluginRef;
+use crate::ports::{PluginRef, TemplateRef};
 use crate::target::{Capabilities, TargetId};
 
 /// In characters: a provider's own error code is a word or two.
@@ -18,6 +18,8 @@ pub struct Attempted {
     pub target: TargetId,
     /// The version of the adapter that spoke with it.
     pub adapter: PluginRef,
+    /// The template that its system prompt was written with.
+    pub template: Option<TemplateRef>,
     /// What for.
     pub purpose: Purpose,
     /// It carried a half-open probe.
@@ -171,6 +173,7 @@ impl Attempted {
         Self {
             target,
             adapter,
+            template: None,
             purpose,
             probe: false,
             began: Duration::ZERO,

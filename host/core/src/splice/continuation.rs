@@ -273,8 +273,8 @@ impl Continuation {
         let injection = self.case.engine.chaos.injection();
         let number = ledger.attempt(candidate, Purpose::Splice, permit.is_probe(), injection.clone());
         let call = Call { mode: plan.mode, candidate: candidate.clone(), permit, number, began };
-        let ended = match Bodies::new(body).for_adapter(call.candidate.adapter.as_ref()) {
-            Err(error) => Ended::Failed(Failure::new(Class::BadRequest, error.message)),
+        let ended = match self.case.body(&mut Bodies::new(body), &call.candidate) {
+            Err(failure) => Ended::Failed(failure),
             Ok(body) => {
                 let patience = self.case.patience(&call.candidate);
                 let attempt = Attempt {

@@ -107,6 +107,10 @@ impl Narrator {
                 let what = format!("{target}: fault {kind} ({action})");
                 Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
             }
+            Note::PromptFailed { id, target, template, message } => {
+                let what = format!("{target}: template {template} failed: {message}");
+                Some(format!("{}{}", self.opening(*id), self.paint.red(&what)))
+            }
             Note::PluginFault { id, target, code, message } => {
                 let what = format!("{target}: plugin fault {code}: {message}");
                 Some(format!("{}{}", self.opening(*id), self.paint.red(&what)))
@@ -242,6 +246,7 @@ fn told_of(note: &Note) -> Option<RequestId> {
         | Note::Committed { id, .. }
         | Note::GateClosed { id, .. }
         | Note::FaultInjected { id, .. }
+        | Note::PromptFailed { id, .. }
         | Note::PluginFault { id, .. } => Some(*id),
         Note::RequestEnded(record) => Some(record.id),
         Note::CircuitChanged { .. } | Note::WouldOpen { .. } => None,
