@@ -159,9 +159,10 @@ impl TargetState {
         Some(self.permit(ticket, &ask, now))
     }
 
-    /// Whether [`TargetState::try_last_resort`] would admit, as far as breaker and credit go.
-    pub(crate) fn has_last_resort(&self) -> bool {
-        self.credit.is_left() && self.circuit() != Circuit::ForcedOpen
+    /// Whether [`TargetState::try_last_resort`] would admit, as far as breaker and credit go, and the call is likely to be
+    /// answered.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.credit.is_trusted() && self.circuit() != Circuit::ForcedOpen
     }
 
     /// It refused to continue the beginning of an answer although its adapter says that it does.
