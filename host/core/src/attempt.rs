@@ -23,6 +23,7 @@ use crate::request::{Protocol, Request};
 use crate::settings::Atomic;
 use crate::splice::{self, Joint};
 use crate::target::TargetId;
+use crate::targets::Lesson;
 
 /// Everything one attempt needs to know.
 pub(crate) struct Attempt {
@@ -36,6 +37,8 @@ pub(crate) struct Attempt {
     pub(crate) until: Instant,
     /// The stream that this attempt is to go on in; apart, for few attempts have one and all are moved.
     pub(crate) joint: Option<Box<Joint>>,
+    /// What the call may teach; only while faults are armed.
+    pub(crate) lesson: Option<Arc<Lesson>>,
 }
 
 /// How an attempt ended.
@@ -67,8 +70,14 @@ impl Attempt {
         };
         match self.try_run(&target).await {
             Ok(ended) => ended,
-            Err(failure) => Ended::Failed(failure),
+            Err(failure) => Ended::Failed(self.charged(failure)),
         }
+    }
+
+    /// What follows from an injected fault is not the provider's.
+    fn charged(&self, failure: Failure) -> Failure {
+        let injected = self.lesson.as_ref().is_some_and(|lesson| lesson.is_spoilt());
+        if injected && failure.side == Side::Upstream { failure.on(Side::Chaos) } else { failure }
     }
 
     async fn try_run(&self, target: &AdapterTarget) -> Result<Ended, Failure> {
@@ -112,14 +121,20 @@ impl Attempt {
             return engine.upstream.send(wire);
         }
         Box::pin(async move {
+            let Some(wish) = self.case.alias.targets.get(self.candidate.wish) else {
+                return engine.upstream.send(wire).await;
+            };
             let question = FaultQuestion {
                 request: &self.case.request,
-                alias: &self.case.alias.name,
-                target: self.candidate.target(),
+                alias: &self.case.alias,
+                wish,
+                capabilities: &self.candidate.capabilities,
                 number: self.number,
                 adapter: &self.candidate.adapter,
+                plugins: &self.case.plugins,
+                targets: &engine.targets,
             };
-            engine.chaos.send(&self.case.plugins, &question, engine.upstream.as_ref(), wire).await
+            engine.chaos.send(&question, engine.upstream.as_ref(), wire, self.lesson.as_deref()).await
         })
     }
 

@@ -132,7 +132,7 @@ impl Availability {
                     book.alone(target, good, now);
                 }
             }
-            Note::FaultInjected { id, .. } => self.lock().injected.remember(*id),
+            Note::FaultInjected { id, teach: false, .. } => self.lock().injected.remember(*id),
             _ => {}
         }
     }

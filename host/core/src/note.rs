@@ -345,6 +345,8 @@ pub enum Note {
         kind: String,
         /// What it did, low-cardinality.
         action: &'static str,
+        /// It counts as news about the provider.
+        teach: bool,
     },
     /// A plugin misbehaved; its candidate is lost.
     PluginFault {

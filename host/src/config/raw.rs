@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::breaker::RawBreaker;
+use super::chaos::RawChaos;
 use super::reader::{At, Context, Section, wrong_type};
 use super::resilience::RawResilience;
 use super::secret::SecretRef;
@@ -34,6 +35,7 @@ pub(super) struct RawConfig {
     pub(super) models: Vec<RawAlias>,
     pub(super) default_timeouts: RawTimeouts,
     pub(super) breaker: RawBreaker,
+    pub(super) chaos: RawChaos,
 }
 
 impl RawConfig {
@@ -48,6 +50,7 @@ impl RawConfig {
             models: root.named_tables("models", RawAlias::read),
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
             breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
+            chaos: root.table("chaos", RawChaos::read).unwrap_or_default(),
         })
     }
 }

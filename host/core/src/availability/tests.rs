@@ -260,6 +260,7 @@ async fn requests_that_met_an_injected_fault_are_in_no_figure() {
         target: id("a"),
         kind: "outage".to_owned(),
         action: "status",
+        teach: false,
     };
     for _ in 0..50 {
         availability.note(&injected, now);
@@ -285,6 +286,7 @@ async fn names_that_clients_make_up_are_not_remembered() {
                 target: id("a"),
                 kind: String::new(),
                 action: "",
+                teach: false,
             },
             now,
         );

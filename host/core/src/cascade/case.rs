@@ -8,6 +8,7 @@ use super::Engine;
 use crate::ports::PluginSet;
 use crate::request::Request;
 use crate::settings::Alias;
+use crate::targets::{Lesson, Permit};
 
 /// Borrows nothing and costs a few reference counts to clone, so that whatever outlives the walk (a committed stream, a
 /// hidden call) can take its own along.
@@ -23,6 +24,11 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// A handle for whoever may inject a fault into this call; none while nothing is armed.
+    pub(crate) fn lesson(&self, permit: &mut Permit) -> Option<Arc<Lesson>> {
+        self.engine.chaos.is_armed().then(|| permit.lesson())
+    }
+
     /// The name that answers report; none = the upstream's own.
     pub(crate) fn report_model(&self) -> Option<&Arc<str>> {
         self.alias.report_alias.then_some(&self.alias.name)

@@ -58,7 +58,7 @@ impl Walk {
         &mut self,
         index: usize,
         candidate: &Candidate,
-        permit: Permit,
+        mut permit: Permit,
         leave: Leave,
         last: bool,
     ) -> (Flight, Result<Attempt, Failure>) {
@@ -71,6 +71,7 @@ impl Walk {
             self.ledger.passed_over();
         }
         let number = self.ledger.attempt(candidate.target(), permit.is_probe());
+        let lesson = self.case.lesson(&mut permit);
         let body = self.bodies.for_adapter(candidate.adapter.as_ref());
         let translated = body.as_ref().is_ok_and(|body| body.protocol() != self.case.request.body.protocol());
         let attempt = body.map(|body| Attempt {
@@ -80,6 +81,7 @@ impl Walk {
             number,
             until: attempt_limit(began, self.content_by, self.case.patience(candidate), last),
             joint: None,
+            lesson,
         });
         let attempt = attempt.map_err(|error| {
             let failure = Failure::new(Class::BadRequest, error.message);

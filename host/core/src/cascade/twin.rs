@@ -6,6 +6,7 @@
 //! first content (a plain one to its answer) and is cancelled. Twins are attempts for the process' ceiling, but not the
 //! request's: they have notes of their own, and no client reads of them in its headers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bodies::Bodies;
@@ -14,7 +15,7 @@ use crate::attempt::{Attempt, Ended};
 use crate::class::{Class, Failure};
 use crate::note::Note;
 use crate::settings::Probe;
-use crate::targets::{Permit, TwinReason};
+use crate::targets::{Lesson, Permit, TwinReason};
 
 impl Walk {
     /// The client is served by this candidate: the others that need a call get one.
@@ -76,7 +77,7 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     let (id, target) = (case.request.id, candidate.target().clone());
     let observer = case.engine.observer.clone();
     observer.note(Note::TwinStarted { id, target: target.clone(), reason: reason.label() });
-    let failed = match call(case.clone(), &candidate).await {
+    let failed = match call(case.clone(), &candidate, case.lesson(&mut permit)).await {
         Ended::Stream { .. } => {
             permit.first_content(case.engine.clock.now().saturating_duration_since(began));
             None
@@ -98,7 +99,7 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     observer.note(Note::TwinEnded { id, target, failed, after });
 }
 
-async fn call(case: Case, candidate: &Candidate) -> Ended {
+async fn call(case: Case, candidate: &Candidate, lesson: Option<Arc<Lesson>>) -> Ended {
     let mut bodies = Bodies::new(case.request.body.clone());
     let body = match bodies.for_adapter(candidate.adapter.as_ref()) {
         Ok(body) => body,
@@ -106,6 +107,6 @@ async fn call(case: Case, candidate: &Candidate) -> Ended {
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.
-    let attempt = Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None };
+    let attempt = Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None, lesson };
     attempt.run().await
 }

@@ -270,7 +270,7 @@ impl Continuation {
         let Ok(leave) = self.budget.attempt(kind) else { return Tried::Failed(None) };
         let began = self.case.engine.clock.now();
         let number = ledger.attempt(candidate.target(), permit.is_probe());
-        let call = Call { mode: plan.mode, candidate: candidate.clone(), permit, number, began };
+        let mut call = Call { mode: plan.mode, candidate: candidate.clone(), permit, number, began };
         let ended = match Bodies::new(body).for_adapter(call.candidate.adapter.as_ref()) {
             Err(error) => Ended::Failed(Failure::new(Class::BadRequest, error.message)),
             Ok(body) => {
@@ -282,6 +282,7 @@ impl Continuation {
                     number,
                     until: attempt_limit(began, self.case.deadline, patience, last),
                     joint: Some(Box::new(self.joint(&call, splice, remains))),
+                    lesson: self.case.lesson(&mut call.permit),
                 };
                 Box::pin(attempt.run()).await
             }
