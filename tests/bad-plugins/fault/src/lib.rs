@@ -23,7 +23,9 @@ impl exports::seawall::plugin::fault::Guest for Component {
                 description: "one of each".into(),
                 config_schema: None,
             },
-            kinds: ["pass", "respond", "fail", "answer", "refuse", "reset", "hang", "double"].map(kind).into(),
+            kinds: ["pass", "respond", "fail", "answer", "refuse", "reset", "hang", "double"]
+                .map(kind)
+                .into(),
         }
     }
 
