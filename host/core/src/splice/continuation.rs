@@ -68,7 +68,7 @@ struct Plan {
 
 /// What came of one attempt.
 enum Tried {
-    GoesOn(Next),
+    GoesOn(Box<Next>),
     /// The candidate may be asked in another way.
     NotThisWay,
     /// The candidate is out, and this is what its failure leaves to others; none: it could not be asked.
@@ -173,7 +173,7 @@ impl Continuation {
                     self.writes = candidate.target().clone();
                     self.degraded = worse(self.degraded, candidate.degraded);
                     ledger.spliced(&splice, self.degraded);
-                    return Some(next);
+                    return Some(*next);
                 }
                 Tried::NotThisWay => {}
                 Tried::Failed(next) => {
@@ -323,7 +323,10 @@ impl Continuation {
                 permit.first_content(self.case.engine.clock.now().saturating_duration_since(began));
                 let stall = self.case.stall(&candidate);
                 match self.to_the_seam(first, &mut reading, stall).await {
-                    Ok(first) => return Tried::GoesOn(Next { first, reading, permit, began, number, stall }),
+                    Ok(first) => {
+                        let next = Next { first, reading, permit, began, number, stall };
+                        return Tried::GoesOn(Box::new(next));
+                    }
                     Err(failure) => {
                         let diverged = reading.diverged();
                         remains.account = reading.into_account(self.prompt_tokens());
