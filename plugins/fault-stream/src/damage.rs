@@ -36,7 +36,7 @@ impl Transform for Duplicate {
         let mut steps = Vec::with_capacity(frames.len() * 2);
         for frame in frames {
             self.seen += 1;
-            if self.seen % self.every == 0 {
+            if self.seen.is_multiple_of(self.every) {
                 steps.push(Step::Send(frame.clone()));
             }
             steps.push(Step::Send(frame));
