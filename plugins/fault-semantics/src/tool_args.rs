@@ -30,17 +30,21 @@ impl ToolArgs {
 
     /// Whether anything was cut.
     fn visit(&mut self, value: &mut Value) -> bool {
+        // Every member is visited, also after one that was cut.
+        let mut cut = false;
         match value {
-            Value::Array(items) => items.iter_mut().fold(false, |cut, item| self.visit(item) || cut),
-            Value::Object(members) => members.iter_mut().fold(false, |cut, (name, value)| {
-                let here = match value {
-                    Value::String(text) if MEMBERS.contains(&name.as_str()) => self.shorten(text),
-                    _ => self.visit(value),
-                };
-                here || cut
-            }),
-            _ => false,
+            Value::Array(items) => items.iter_mut().for_each(|item| cut |= self.visit(item)),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    cut |= match value {
+                        Value::String(text) if MEMBERS.contains(&name.as_str()) => self.shorten(text),
+                        _ => self.visit(value),
+                    };
+                }
+            }
+            _ => {}
         }
+        cut
     }
 
     fn shorten(&mut self, text: &mut String) -> bool {
