@@ -86,7 +86,7 @@ enum Door {
 }
 
 /// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 11] {
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 12] {
     [
         ("/livez", Door::Health, get(status::live)),
         ("/readyz", Door::Health, get(status::ready)),
@@ -97,6 +97,7 @@ fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 11] {
         ("/admin/providers/{id}", Door::Token, post(targets::clear)),
         ("/admin/plugins", Door::Token, get(plugins::list)),
         ("/admin/plugins/{id}/rollback", Door::Token, post(plugins::rollback)),
+        ("/admin/chaos/catalogue", Door::Token, get(chaos::catalogue)),
         ("/admin/chaos/faults", Door::Token, post(chaos::arm).get(chaos::list).delete(chaos::disarm_all)),
         ("/admin/chaos/faults/{id}", Door::Token, delete(chaos::disarm)),
     ]

@@ -10,6 +10,7 @@
 
 mod access;
 mod breaker;
+mod chaos;
 mod environment;
 mod exposure;
 mod interpolate;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{Access, Client};
+pub use chaos::ChaosRules;
 pub use environment::Environment;
 pub(crate) use names::nearest;
 pub use plugins::{PluginFacts, PluginKind};
@@ -71,6 +73,8 @@ pub struct Config {
     pub default_timeouts: Timeouts,
     /// Who may call.
     pub access: Access,
+    /// How far faults may go.
+    pub chaos: ChaosRules,
 }
 
 /// The listener for clients.

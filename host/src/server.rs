@@ -154,6 +154,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let plugins = plugins::start(&config, &state, bundled, options.watch_plugins, &targets).await?;
     let background = Tasks::new();
     let chaos = Arc::new(Chaos::new(Arc::clone(&clock), notes.clone()));
+    chaos.configure(config.chaos.caps);
     let engine = Engine {
         targets: Arc::clone(&targets),
         upstream: transport,

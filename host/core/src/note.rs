@@ -321,6 +321,8 @@ pub enum Note {
         kind: String,
         /// What it did, low-cardinality.
         action: &'static str,
+        /// It counts as news about the provider.
+        teach: bool,
     },
     /// A prompt template could not be used on a request; the client's own prompt was sent.
     PromptFailed {

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::breaker::RawBreaker;
+use super::chaos::RawChaos;
 use super::reader::{At, Context, Section, wrong_type};
 use super::resilience::RawResilience;
 use super::secret::SecretRef;
@@ -36,6 +37,7 @@ pub(super) struct RawConfig {
     pub(super) default_timeouts: RawTimeouts,
     pub(super) breaker: RawBreaker,
     pub(super) templates: Vec<RawTemplate>,
+    pub(super) chaos: RawChaos,
 }
 
 impl RawConfig {
@@ -51,6 +53,7 @@ impl RawConfig {
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
             breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
             templates: root.named_tables("templates", RawTemplate::read),
+            chaos: root.table("chaos", RawChaos::read).unwrap_or_default(),
         })
     }
 }

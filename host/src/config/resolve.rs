@@ -110,6 +110,7 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         breaker: raw.breaker.resolve(context),
         default_timeouts,
         access,
+        chaos: raw.chaos.resolve(base, context),
     })
 }
 
@@ -293,7 +294,11 @@ fn check_name(kind: &str, name: &At<String>, context: &Context<'_>) {
     context.report(problem.at(name.at.clone()));
 }
 
-fn fetch(secret: &At<SecretRef>, base: &Path, context: &Context<'_>) -> Option<secrecy::SecretString> {
+pub(super) fn fetch(
+    secret: &At<SecretRef>,
+    base: &Path,
+    context: &Context<'_>,
+) -> Option<secrecy::SecretString> {
     let fetched = secret.value.fetch(base, context.env);
     context.check(fetched.map_err(|problem| problem.or_at(&secret.at)))
 }

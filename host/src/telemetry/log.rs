@@ -74,7 +74,7 @@ pub(super) fn line(note: &Note) {
                 warn!(request = %id, %target, gate = gate.label(), for_ms, "{}", what_to_do(*gate));
             }
         }
-        Note::FaultInjected { id, target, kind, action } => {
+        Note::FaultInjected { id, target, kind, action, .. } => {
             info!(request = %id, %target, kind, action, "fault injected");
         }
         Note::PromptFailed { id, target, template, message } => {

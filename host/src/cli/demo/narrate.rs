@@ -103,7 +103,7 @@ impl Narrator {
                 self.remember(*id, self.paint.yellow(&format!("once more in {}", span(*pause))))
             }
             Note::HedgeEnded { .. } | Note::TwinEnded { .. } => None,
-            Note::FaultInjected { id, target, kind, action } => {
+            Note::FaultInjected { id, target, kind, action, .. } => {
                 let what = format!("{target}: fault {kind} ({action})");
                 Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
             }
