@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 pub use self::counters::{Counters, Totals};
+use crate::audit::Audit;
 use crate::config::LogFormat;
 
 /// How many notes a slow watcher may lag behind before it loses the oldest.
@@ -57,12 +58,14 @@ fn filter(wanted: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(format!("{quiet}{wanted}"))
 }
 
-/// Hears everything the core does: counts it, judges by it, logs it, and passes it to whoever watches live.
+/// Hears everything the core does: counts it, judges by it, puts it on record, logs it, and passes it to whoever watches
+/// live.
 #[derive(Debug)]
 pub struct Notes {
     live: broadcast::Sender<Arc<Note>>,
     counters: Counters,
     availability: Availability,
+    audit: Option<Audit>,
 }
 
 impl Default for Notes {
@@ -72,9 +75,15 @@ impl Default for Notes {
 }
 
 impl Notes {
-    /// Nobody watches yet.
+    /// Nobody watches yet, and nothing is kept.
     pub fn new() -> Self {
+        Self::kept_in(None)
+    }
+
+    /// Nobody watches yet; what is worth it is put on record.
+    pub fn kept_in(audit: Option<Audit>) -> Self {
         Self {
+            audit,
             live: broadcast::Sender::new(LIVE_BUFFER),
             counters: Counters::default(),
             availability: Availability::new(),
@@ -101,6 +110,9 @@ impl Observer for Notes {
     fn note(&self, note: Note) {
         self.counters.count(&note);
         self.availability.note(&note, Instant::now());
+        if let Some(audit) = &self.audit {
+            audit.note(&note);
+        }
         log::line(&note);
         if self.live.receiver_count() > 0 {
             // An error means that the last watcher has just left.

@@ -79,6 +79,7 @@ fn admin() -> (Admin, Shutdown) {
         plugins: Arc::new(NoPlugins),
         control: Arc::new(NoPlugins),
         notes: Arc::new(Notes::new()),
+        audit: None,
         tasks: Tasks::new(),
         phase: shutdown.watch(),
         started: Instant::now(),

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::names::nearest;
 use super::resolve::{default_admin_listen, default_plugins, default_server};
 use super::{
-    Access, Admin, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Problem, Provider, Source,
+    Access, Admin, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Problem, Provider, Source, audit,
     default_state_dir,
 };
 
@@ -100,6 +100,7 @@ impl Config {
         }
         let state_dir = default_state_dir(env)?;
         Ok(Self {
+            audit: audit::usual(&state_dir),
             source,
             server: default_server(),
             admin: Admin {

@@ -9,6 +9,7 @@ use seawall_core::settings::Timeouts;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::audit::RawAudit;
 use super::breaker::RawBreaker;
 use super::reader::{At, Context, Section, wrong_type};
 use super::resilience::RawResilience;
@@ -34,6 +35,7 @@ pub(super) struct RawConfig {
     pub(super) models: Vec<RawAlias>,
     pub(super) default_timeouts: RawTimeouts,
     pub(super) breaker: RawBreaker,
+    pub(super) audit: RawAudit,
 }
 
 impl RawConfig {
@@ -48,6 +50,7 @@ impl RawConfig {
             models: root.named_tables("models", RawAlias::read),
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
             breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
+            audit: root.table("audit", RawAudit::read).unwrap_or_default(),
         })
     }
 }

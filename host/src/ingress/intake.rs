@@ -56,7 +56,7 @@ impl Ingress {
         refuse_encoded(headers)?;
         let deadline = deadline(headers)?;
         let strict = strict(headers)?;
-        let place = self.admission.place(&self.ids).await?;
+        let place = self.admission.place(&self.random).await?;
         Ok(Knock { tenant, deadline, strict, place })
     }
 
