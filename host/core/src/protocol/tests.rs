@@ -7,6 +7,7 @@ mod hostile;
 mod reading;
 mod requests;
 mod translation;
+mod whole;
 mod writing;
 
 use bytes::{Bytes, BytesMut};

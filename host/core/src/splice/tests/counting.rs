@@ -397,7 +397,7 @@ impl Adapter for CountingAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer { body: reply.body, usage: None }) })
+        Box::pin(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,
