@@ -293,6 +293,13 @@ impl Audit {
     }
 }
 
+impl Drop for Desk {
+    /// Nobody closed it; its threads end all the same.
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+    }
+}
+
 /// To the writer, else to the keeper; `Some` when neither has room.
 fn hand(queue: &SyncSender<Handed>, overflow: &SyncSender<Handed>, handed: Handed) -> Option<()> {
     use std::sync::mpsc::TrySendError::{Disconnected, Full};

@@ -158,9 +158,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let transport = Arc::new(transport(&config)?);
     let bundled = options.bundled.unwrap_or_else(bundled_plugins);
 
-    let audit = audit(&config, options.redaction)?;
-    let ids = audit.as_ref().map_or_else(Arc::default, |audit| Arc::clone(audit.ids()));
-    let notes = Arc::new(Notes::kept_in(audit.clone()));
+    let notes = Arc::new(Notes::new());
     notes.availability().configure(config.aliases.values(), started);
     let clock: Arc<dyn Clock> = Arc::new(TokioClock);
     let random = Arc::new(Random::seeded(options.seed.unwrap_or_else(|| RandomState::new().hash_one(0))));
@@ -172,6 +170,10 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     ));
     targets.configure(&configured(&config), &config.breaker);
     let plugins = plugins::start(&config, &state, bundled, options.watch_plugins, &targets).await?;
+    // Behind everything that can fail: a start that fails is no run.
+    let audit = audit(&config, options.redaction)?;
+    audit.iter().for_each(|audit| notes.keep_in(audit.clone()));
+    let ids = audit.as_ref().map_or_else(Arc::default, |audit| Arc::clone(audit.ids()));
     let background = Tasks::new();
     let chaos = Arc::new(Chaos::new(Arc::clone(&clock), notes.clone()));
     let engine = Engine {

@@ -11,7 +11,7 @@ mod log;
 mod tests;
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use seawall_core::availability::Availability;
 use seawall_core::note::Note;
@@ -65,7 +65,8 @@ pub struct Notes {
     live: broadcast::Sender<Arc<Note>>,
     counters: Counters,
     availability: Availability,
-    audit: Option<Audit>,
+    /// Set when the gateway serves; none where no trail is kept.
+    audit: OnceLock<Audit>,
 }
 
 impl Default for Notes {
@@ -77,17 +78,17 @@ impl Default for Notes {
 impl Notes {
     /// Nobody watches yet, and nothing is kept.
     pub fn new() -> Self {
-        Self::kept_in(None)
-    }
-
-    /// Nobody watches yet; what is worth it is put on record.
-    pub fn kept_in(audit: Option<Audit>) -> Self {
         Self {
-            audit,
+            audit: OnceLock::new(),
             live: broadcast::Sender::new(LIVE_BUFFER),
             counters: Counters::default(),
             availability: Availability::new(),
         }
+    }
+
+    /// What is worth it is put on record from now on. The first trail stays the one.
+    pub fn keep_in(&self, audit: Audit) {
+        drop(self.audit.set(audit));
     }
 
     /// Everything from now on. A receiver that lags loses the oldest notes and is told how many.
@@ -110,7 +111,7 @@ impl Observer for Notes {
     fn note(&self, note: Note) {
         self.counters.count(&note);
         self.availability.note(&note, Instant::now());
-        if let Some(audit) = &self.audit {
+        if let Some(audit) = self.audit.get() {
             audit.note(&note);
         }
         log::line(&note);

@@ -179,7 +179,8 @@ fn show(trail: &Trail, id: &str, as_json: bool) -> Result<Verdict, CliError> {
             Ok(Verdict::Good)
         }
         Ok(whole) => {
-            json(&whole);
+            // Through a value, so that what is on record is set in lines, too.
+            json(&serde_json::to_value(&whole).unwrap_or_default());
             Ok(Verdict::Good)
         }
         Err(QueryError::Unknown(why)) => Ok(bad(&why)),

@@ -11,6 +11,7 @@ pub mod client;
 pub mod components;
 pub mod corpus;
 mod desk;
+pub mod kills;
 pub mod matrix;
 pub mod random;
 pub mod reading;
