@@ -7,6 +7,7 @@
     reason = "this crate is test support: it fails loudly, and serde_json's indexing gives null for what is missing"
 )]
 
+pub mod canary;
 pub mod client;
 pub mod components;
 pub mod corpus;
