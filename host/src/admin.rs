@@ -90,7 +90,7 @@ enum Door {
 }
 
 /// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 15] {
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 16] {
     [
         ("/livez", Door::Health, get(status::live)),
         ("/readyz", Door::Health, get(status::ready)),
@@ -105,6 +105,7 @@ fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 15] {
         ("/admin/providers/{id}", Door::Token, post(targets::clear)),
         ("/admin/plugins", Door::Token, get(plugins::list)),
         ("/admin/plugins/{id}/rollback", Door::Token, post(plugins::rollback)),
+        ("/admin/chaos/catalogue", Door::Token, get(chaos::catalogue)),
         ("/admin/chaos/faults", Door::Token, post(chaos::arm).get(chaos::list).delete(chaos::disarm_all)),
         ("/admin/chaos/faults/{id}", Door::Token, delete(chaos::disarm)),
     ]

@@ -11,6 +11,7 @@
 mod access;
 mod audit;
 mod breaker;
+mod chaos;
 mod environment;
 mod exposure;
 mod interpolate;
@@ -23,6 +24,7 @@ mod resilience;
 mod resolve;
 mod secret;
 mod source;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{Access, Client};
+pub use chaos::ChaosRules;
 pub use environment::Environment;
 pub(crate) use names::nearest;
 pub use plugins::{PluginFacts, PluginKind};
@@ -44,6 +47,7 @@ use seawall_core::settings::{Alias, CapabilityOverrides, Timeouts};
 use seawall_core::target::ProviderName;
 use secrecy::SecretString;
 pub use source::Source;
+pub use templates::Templates;
 
 /// Everything the gateway needs to know, valid as a whole.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, Provider>,
     /// Model names of clients' choice, by name.
     pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// The operator's words around clients' system prompts.
+    pub templates: Templates,
     /// When a target is left alone.
     pub breaker: BreakerSettings,
     /// Time limits of a target that is named directly.
@@ -70,6 +76,8 @@ pub struct Config {
     pub access: Access,
     /// The trail.
     pub audit: crate::audit::Settings,
+    /// How far faults may go.
+    pub chaos: ChaosRules,
 }
 
 /// The listener for clients.

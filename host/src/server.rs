@@ -176,6 +176,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let ids = audit.as_ref().map_or_else(Arc::default, |audit| Arc::clone(audit.ids()));
     let background = Tasks::new();
     let chaos = Arc::new(Chaos::new(Arc::clone(&clock), notes.clone()));
+    chaos.configure(config.chaos.caps);
     let engine = Engine {
         targets: Arc::clone(&targets),
         upstream: transport,

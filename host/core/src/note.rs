@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::{Class, Failure};
+use crate::ports::TemplateRef;
 use crate::record::{Attempted, Record};
 use crate::request::{Protocol, RequestId};
 use crate::splice::Splice;
@@ -331,6 +332,19 @@ pub enum Note {
         kind: String,
         /// What it did, low-cardinality.
         action: &'static str,
+        /// It counts as news about the provider.
+        teach: bool,
+    },
+    /// A prompt template could not be used on a request; the client's own prompt was sent.
+    PromptFailed {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// Which template.
+        template: TemplateRef,
+        /// What is wrong with it.
+        message: String,
     },
     /// A plugin misbehaved; its candidate is lost.
     PluginFault {

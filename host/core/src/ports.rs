@@ -5,6 +5,7 @@
 mod adapter;
 mod fault;
 mod policy;
+mod prompt;
 mod transport;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ pub use self::fault::{
     FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict, Transform,
 };
 pub use self::policy::{CandidateStats, Policy, RoutePlan, RouteQuestion};
+pub use self::prompt::{PromptFacts, PromptTemplate, TemplateRef};
 pub use self::transport::{ByteSource, TransportFailure, Upstream, WireReply, WireRequest};
 use crate::note::Note;
 use crate::target::ProviderName;

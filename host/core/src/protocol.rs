@@ -16,6 +16,7 @@ mod messages;
 mod models;
 mod reader;
 mod request;
+mod system;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use self::models::{ModelEntry, ModelListForm, models_list};
 pub use self::reader::{Peek, Reader};
 pub(crate) use self::reader::{Place, Sink};
 pub use self::request::read_request;
+pub(crate) use self::system::with_system;
 pub(crate) use self::template::unescape;
 pub(crate) use self::writer::Labels;
 pub use self::writer::{Writer, WriterContext};

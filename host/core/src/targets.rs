@@ -8,6 +8,7 @@
 
 mod ask;
 mod history;
+mod lesson;
 mod permit;
 mod state;
 mod status;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use ask::Ask;
+pub use lesson::Lesson;
 pub use permit::Permit;
 pub use state::TargetState;
 pub use status::{ChangeStatus, ForecastStatus, GateStatus, TargetStats, TargetStatus};

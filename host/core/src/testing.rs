@@ -198,6 +198,7 @@ pub(crate) fn request_of(protocol: Protocol, body: &serde_json::Value) -> Reques
         body: Arc::new(body),
         deadline: None,
         strict: false,
+        chaos: None,
     }
 }
 
@@ -240,10 +241,16 @@ impl PluginSource for Fixed {
 pub(crate) struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
     calls: Mutex<Vec<String>>,
+    bodies: Mutex<Vec<Bytes>>,
     cancelled: Arc<Mutex<Vec<(String, Instant)>>>,
 }
 
 impl Scripted {
+    /// What was sent, in the order of the calls.
+    pub(crate) fn bodies(&self) -> Vec<serde_json::Value> {
+        self.bodies.lock().unwrap().iter().map(|body| serde_json::from_slice(body).unwrap()).collect()
+    }
+
     /// When calls to this provider were dropped before they had ended.
     pub(crate) fn cancelled(&self, provider: &str) -> Vec<Instant> {
         let all = self.cancelled.lock().unwrap();
@@ -276,6 +283,7 @@ impl Upstream for Scripted {
     fn send(&self, request: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
         let name = request.provider.to_string();
         self.calls.lock().unwrap().push(name.clone());
+        self.bodies.lock().unwrap().push(request.body.clone());
         let script = {
             let mut scripts = self.scripts.lock().unwrap();
             match scripts.get_mut(&name) {

@@ -145,6 +145,7 @@ async fn the_token_opens_every_route() {
         "/admin/targets",
         "/admin/targets/left/m",
         "/admin/plugins",
+        "/admin/chaos/catalogue",
         "/admin/chaos/faults",
     ] {
         assert_eq!(call(&routes, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
@@ -341,6 +342,10 @@ async fn orders_of_faults_are_checked() {
     check(r#"{"kind":"outage","ttl":"30s"}"#, 404, "unknown_kind").await;
     check(r#"{"kind":"outage","match":{"provider":"lfet"}}"#, 400, "unknown_name").await;
     check(r#"{"kind":"outage","match":{"alias":"lfet/m"}}"#, 400, "unknown_name").await;
+    check(r#"{"kind":"outage","match":{"domain":"the-moon"}}"#, 400, "unknown_name").await;
+    check(r#"{"kind":"outage","match":{"tier":"low"}}"#, 400, "bad_order").await;
+    check(r#"{"kind":"outage","ttl":"1s","ramp":"2s"}"#, 400, "out_of_range").await;
+    check(r#"{"kind":"kill-provider"}"#, 400, "out_of_range").await;
     for known in [r#"{"provider":"left"}"#, r#"{"alias":"fast"}"#, r#"{"alias":"left/any/model"}"#] {
         check(&format!(r#"{{"kind":"outage","match":{known}}}"#), 404, "unknown_kind").await;
     }

@@ -85,6 +85,9 @@ struct Attempt<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<f64>,
     plugin: Plugin<'a>,
+    /// Name and version of the template that wrote its system prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault<'a>>,
 }
@@ -210,6 +213,7 @@ fn attempt<'a>(number: usize, made: &'a Attempted, redaction: &dyn Redaction) ->
         tokens: made.tokens.as_ref().map(tokens),
         cost_usd: made.cost_usd(),
         plugin: plugin(&made.adapter),
+        template: made.template.as_ref().map(ToString::to_string),
         fault: made.injected().map(|fault| Fault {
             id: fault.fault,
             kind: &fault.kind,

@@ -11,9 +11,11 @@ use toml::de::DeValue;
 
 use super::audit::RawAudit;
 use super::breaker::RawBreaker;
+use super::chaos::RawChaos;
 use super::reader::{At, Context, Section, wrong_type};
 use super::resilience::RawResilience;
 use super::secret::SecretRef;
+use super::templates::RawTemplate;
 use super::{LogFormat, Problem, value};
 use seawall_core::settings::CapabilityOverrides;
 
@@ -36,6 +38,8 @@ pub(super) struct RawConfig {
     pub(super) default_timeouts: RawTimeouts,
     pub(super) breaker: RawBreaker,
     pub(super) audit: RawAudit,
+    pub(super) templates: Vec<RawTemplate>,
+    pub(super) chaos: RawChaos,
 }
 
 impl RawConfig {
@@ -51,6 +55,8 @@ impl RawConfig {
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
             breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
             audit: root.table("audit", RawAudit::read).unwrap_or_default(),
+            templates: root.named_tables("templates", RawTemplate::read),
+            chaos: root.table("chaos", RawChaos::read).unwrap_or_default(),
         })
     }
 }

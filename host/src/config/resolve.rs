@@ -17,6 +17,7 @@ use super::names::nearest;
 use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawPlugins, RawProvider, RawServer, RawTarget};
 use super::reader::{At, Context};
 use super::secret::SecretRef;
+use super::templates::{self, Templates};
 use super::{
     Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Plugins, Problem,
     Provider, Server, Source,
@@ -96,7 +97,9 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
     let providers =
         raw.providers.into_iter().filter_map(|provider| resolve_provider(provider, base, context));
     let providers = providers.map(|provider| (provider.name.clone(), provider)).collect();
-    let known = Providers { names: names.iter().map(String::as_str).collect(), resolved: &providers };
+    let given: Vec<&str> = names.iter().map(String::as_str).collect();
+    let templates = templates::resolve(&raw.templates, &given, base, context);
+    let known = Providers { names: given, resolved: &providers, templates: &templates };
     let aliases =
         raw.models.iter().filter_map(|alias| resolve_alias(alias, &known, default_timeouts, context));
     let aliases: BTreeMap<_, _> = aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect();
@@ -110,10 +113,12 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         state_dir,
         providers,
         aliases,
+        templates,
         breaker: raw.breaker.resolve(context),
         audit,
         default_timeouts,
         access,
+        chaos: raw.chaos.resolve(base, context),
     })
 }
 
@@ -208,6 +213,7 @@ fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Opt
 struct Providers<'a> {
     names: Vec<&'a str>,
     resolved: &'a BTreeMap<ProviderName, Provider>,
+    templates: &'a Templates,
 }
 
 fn resolve_alias(
@@ -270,6 +276,7 @@ fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<Alia
         first_token: raw.value.first_token,
         answer: raw.value.answer,
         domains: provider.map(|provider| provider.domains.clone()).unwrap_or_default(),
+        prompt: providers.templates.of(&id),
         ..AliasTarget::new(id)
     })
 }
@@ -295,7 +302,11 @@ fn check_name(kind: &str, name: &At<String>, context: &Context<'_>) {
     context.report(problem.at(name.at.clone()));
 }
 
-fn fetch(secret: &At<SecretRef>, base: &Path, context: &Context<'_>) -> Option<secrecy::SecretString> {
+pub(super) fn fetch(
+    secret: &At<SecretRef>,
+    base: &Path,
+    context: &Context<'_>,
+) -> Option<secrecy::SecretString> {
     let fetched = secret.value.fetch(base, context.env);
     context.check(fetched.map_err(|problem| problem.or_at(&secret.at)))
 }

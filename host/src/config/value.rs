@@ -66,6 +66,17 @@ pub(super) fn price(context: &Context<'_>, item: Item<'_, '_>) -> Read<f64> {
     })
 }
 
+/// From nothing to all.
+pub(super) fn percent(context: &Context<'_>, item: Item<'_, '_>) -> Read<f64> {
+    number(context, item).and_then(|percent| match percent {
+        p if (0.0..=100.0).contains(&p) => Ok(p),
+        _ => {
+            Err(Problem::new("bad-number", format!("{percent} is no percentage"))
+                .fix("a number from 0 to 100"))
+        }
+    })
+}
+
 /// A share of traffic.
 pub(super) fn weight(context: &Context<'_>, item: Item<'_, '_>) -> Read<f64> {
     number(context, item).and_then(|weight| match weight {

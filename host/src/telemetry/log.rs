@@ -77,8 +77,11 @@ pub(super) fn line(note: &Note) {
                 warn!(request = %id, %target, gate = gate.label(), for_ms, "{}", what_to_do(*gate));
             }
         }
-        Note::FaultInjected { id, target, kind, action } => {
+        Note::FaultInjected { id, target, kind, action, .. } => {
             info!(request = %id, %target, kind, action, "fault injected");
+        }
+        Note::PromptFailed { id, target, template, message } => {
+            warn!(request = %id, %target, %template, message, "prompt template failed, the client's own prompt was sent");
         }
         Note::PluginFault { id, target, code, message } => {
             warn!(request = %id, %target, code, message, "plugin fault");

@@ -75,8 +75,10 @@ async fn talk(mut stream: TcpStream) -> std::io::Result<()> {
     let heard = Arc::new(request(&mut stream).await?);
     // All in one line, as providers put what they complain about into a message.
     let said = serde_json::to_string(&heard.replace(['\r', '\n'], " ")).expect("a text");
-    let status: u16 = heard.split("status-").nth(1).and_then(|text| text.get(..3)?.parse().ok()).unwrap_or(200);
-    let error = format!("{{\"error\":{{\"message\":{said},\"type\":{said},\"code\":{said},\"param\":{said}}}}}");
+    let status: u16 =
+        heard.split("status-").nth(1).and_then(|text| text.get(..3)?.parse().ok()).unwrap_or(200);
+    let error =
+        format!("{{\"error\":{{\"message\":{said},\"type\":{said},\"code\":{said},\"param\":{said}}}}}");
     let (kind, body) = match status {
         200 if heard.contains("broken-stream") => {
             let chunk = "{\"id\":\"a\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}";

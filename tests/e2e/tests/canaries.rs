@@ -22,11 +22,8 @@ fn planted_secrets_appear_nowhere() {
         let credential = canaries.plant("a provider's credential");
         let client_key = canaries.plant("a client's key");
         let admin_token = canaries.plant("the admin token");
-        let files = [
-            secret("credential", &credential),
-            secret("client", &client_key),
-            secret("admin", &admin_token),
-        ];
+        let files =
+            [secret("credential", &credential), secret("client", &client_key), secret("admin", &admin_token)];
         let upstream = talkative_upstream().await;
         let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/stage-state");
         let (plugins, audit) = (folder.path().join("plugins.d"), folder.path().join("audit"));
@@ -57,7 +54,8 @@ fn planted_secrets_appear_nowhere() {
         let header = canaries.plant("a header of the client's own");
         let query = canaries.plant("a query");
         let said = canaries.plant("what a client says");
-        let models = ["m", "status-400", "status-401", "status-403", "status-404", "status-413", "status-422"];
+        let models =
+            ["m", "status-400", "status-401", "status-403", "status-404", "status-413", "status-422"];
         let models = models.into_iter().chain(["status-429", "status-500", "status-503", "broken-stream"]);
         let models = models.map(|model| format!("talkative/{model}")).chain(["chat".to_owned()]);
         for model in models {
@@ -89,8 +87,10 @@ fn planted_secrets_appear_nowhere() {
             (format!("{}/nothing?key={path}", process.url), &client_key),
         ] {
             for call in [client.post(&url).body("{}"), client.get(&url)] {
-                let reply = call.bearer_auth(key).header("x-api-key", &wrong).send().await.expect("an answer");
-                let text = format!("{:?} {}", reply.headers().clone(), reply.text().await.unwrap_or_default());
+                let reply =
+                    call.bearer_auth(key).header("x-api-key", &wrong).send().await.expect("an answer");
+                let text =
+                    format!("{:?} {}", reply.headers().clone(), reply.text().await.unwrap_or_default());
                 look(format!("the refusal of {url}"), &text, &canaries);
             }
         }
@@ -99,7 +99,10 @@ fn planted_secrets_appear_nowhere() {
         let other_token = canaries.plant("a wrong admin token");
         for token in [&admin_token, &other_token] {
             for (place, body) in [
-                ("/admin/targets/talkative/m", json!({ "action": "force-open", "reason": order, "ttl": "1s" })),
+                (
+                    "/admin/targets/talkative/m",
+                    json!({ "action": "force-open", "reason": order, "ttl": "1s" }),
+                ),
                 ("/admin/chaos/faults", json!({ "kind": "none", "config": { "key": order } })),
                 ("/admin/providers/talkative", json!({ "action": order })),
             ] {
@@ -115,13 +118,20 @@ fn planted_secrets_appear_nowhere() {
             let call = client.get(format!("{}{place}", process.admin_url)).bearer_auth(&admin_token);
             call.send().await.expect("an answer").text().await.expect("a body")
         };
-        eventually("all is on record", async || read("/admin/audit/status").await.contains("\"under_way\":0")).await;
+        eventually("all is on record", async || {
+            read("/admin/audit/status").await.contains("\"under_way\":0")
+        })
+        .await;
         let whole = read("/admin/audit/export?kind=content").await;
         assert!(whole.contains("my key is [key]"), "content is kept, and redacted: {whole}");
         for place in ADMIN_PLACES {
             // A target shows why an operator holds it, for as long as that lasts.
             let text = read(place).await;
-            let canaries = if place.contains("audit") { canaries.clone() } else { canaries.without("an operator's order") };
+            let canaries = if place.contains("audit") {
+                canaries.clone()
+            } else {
+                canaries.without("an operator's order")
+            };
             look((*place).to_owned(), &text, &canaries);
         }
         process.stop().await;
@@ -130,7 +140,11 @@ fn planted_secrets_appear_nowhere() {
             let bytes = fs::read(&path).expect("a file");
             look(path.display().to_string(), &String::from_utf8_lossy(&bytes), &canaries);
         }
-        look("the log".to_owned(), &fs::read_to_string(&log).expect("the log"), &canaries.without("an operator's order"));
+        look(
+            "the log".to_owned(),
+            &fs::read_to_string(&log).expect("the log"),
+            &canaries.without("an operator's order"),
+        );
         assert!(complaints.is_empty(), "{complaints:#?}");
     });
 }

@@ -10,7 +10,7 @@ use crate::cascade::Engine;
 use crate::class::{Class, Failure, Side};
 use crate::note::Circuit;
 use crate::outlook::{CallKind, Forecast, SizeFactor};
-use crate::ports::{Adapter, PluginRef, PluginSet, RoutePlan, RouteQuestion};
+use crate::ports::{Adapter, PluginRef, PluginSet, PromptTemplate, RoutePlan, RouteQuestion};
 use crate::record::{Attempted, Injection, Price, Purpose, RoutedBy, Routing};
 use crate::reply::Degraded;
 use crate::request::{Protocol, Request};
@@ -32,6 +32,8 @@ pub(crate) struct Candidate {
     pub(crate) rank: usize,
     /// What is expected of a call, as of the request's beginning.
     pub(crate) forecast: Forecast,
+    /// Writes its system prompt; none = the client's own is sent.
+    pub(crate) prompt: Option<Arc<dyn PromptTemplate>>,
 }
 
 impl Candidate {
@@ -59,7 +61,8 @@ impl Candidate {
     ) -> Attempted {
         let price = Price::from(&*self.capabilities);
         let (target, adapter) = (self.target().clone(), self.adapter.plugin().clone());
-        Attempted { probe, began, price, injection, ..Attempted::new(target, adapter, purpose) }
+        let template = self.prompt.as_ref().map(|prompt| prompt.template().clone());
+        Attempted { probe, began, price, injection, template, ..Attempted::new(target, adapter, purpose) }
     }
 }
 
@@ -202,6 +205,7 @@ async fn candidate(
         wish: index,
         rank: 0,
         degraded: if primary { Degraded::None } else { Degraded::Fallback },
+        prompt: wish.prompt.clone(),
     })
 }
 

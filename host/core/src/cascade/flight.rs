@@ -59,7 +59,7 @@ impl Walk {
         &mut self,
         index: usize,
         candidate: &Candidate,
-        permit: Permit,
+        mut permit: Permit,
         leave: Leave,
         purpose: Purpose,
         last: bool,
@@ -74,7 +74,8 @@ impl Walk {
         }
         let injection = self.case.engine.chaos.injection();
         let number = self.ledger.attempt(candidate, purpose, permit.is_probe(), injection.clone());
-        let body = self.bodies.for_adapter(candidate.adapter.as_ref());
+        let lesson = self.case.lesson(&mut permit);
+        let body = self.case.body(&mut self.bodies, candidate);
         let translated = body.as_ref().is_ok_and(|body| body.protocol() != self.case.request.body.protocol());
         let attempt = body.map(|body| Attempt {
             case: self.case.clone(),
@@ -84,10 +85,7 @@ impl Walk {
             until: attempt_limit(began, self.content_by, self.case.patience(candidate), last),
             joint: None,
             injection,
-        });
-        let attempt = attempt.map_err(|error| {
-            let failure = Failure::new(Class::BadRequest, error.message);
-            Failure { param: error.param, ..failure }
+            lesson,
         });
         (Flight { index, permit, _leave: leave, number, began, translated }, attempt)
     }

@@ -5,6 +5,7 @@ mod health;
 mod hedges;
 mod limits;
 mod order;
+mod prompts;
 mod records;
 mod rounds;
 mod storm;

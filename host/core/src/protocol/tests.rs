@@ -6,6 +6,7 @@ mod errors;
 mod hostile;
 mod reading;
 mod requests;
+mod system;
 mod translation;
 mod whole;
 mod writing;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::class::{Class, Failure};
 use crate::event::Usage;
-use crate::ports::PluginRef;
+use crate::ports::{PluginRef, TemplateRef};
 use crate::target::{Capabilities, TargetId};
 
 /// In characters: a provider's own error code is a word or two.
@@ -18,6 +18,8 @@ pub struct Attempted {
     pub target: TargetId,
     /// The version of the adapter that spoke with it.
     pub adapter: PluginRef,
+    /// The template that its system prompt was written with.
+    pub template: Option<TemplateRef>,
     /// What for.
     pub purpose: Purpose,
     /// It carried a half-open probe.
@@ -145,6 +147,8 @@ pub struct Injected {
     pub kind: String,
     /// What it did, low-cardinality.
     pub action: &'static str,
+    /// Estimates may learn from the call.
+    pub teach: bool,
 }
 
 /// Where chaos writes down what it did to one call, at most once. Clones are the same place: a call that is given up in
@@ -171,6 +175,7 @@ impl Attempted {
         Self {
             target,
             adapter,
+            template: None,
             purpose,
             probe: false,
             began: Duration::ZERO,
@@ -194,6 +199,11 @@ impl Attempted {
     /// What chaos did to it.
     pub fn injected(&self) -> Option<&Injected> {
         self.injection.as_ref()?.get()
+    }
+
+    /// Chaos acted on it, and estimates are not to learn from that.
+    pub fn misleads(&self) -> bool {
+        self.injected().is_some_and(|injected| !injected.teach)
     }
 
     /// What it failed with.

@@ -103,9 +103,13 @@ impl Narrator {
                 self.remember(*id, self.paint.yellow(&format!("once more in {}", span(*pause))))
             }
             Note::RequestRefused { .. } | Note::HedgeEnded { .. } | Note::TwinEnded { .. } => None,
-            Note::FaultInjected { id, target, kind, action } => {
+            Note::FaultInjected { id, target, kind, action, .. } => {
                 let what = format!("{target}: fault {kind} ({action})");
                 Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
+            }
+            Note::PromptFailed { id, target, template, message } => {
+                let what = format!("{target}: template {template} failed: {message}");
+                Some(format!("{}{}", self.opening(*id), self.paint.red(&what)))
             }
             Note::PluginFault { id, target, code, message } => {
                 let what = format!("{target}: plugin fault {code}: {message}");
@@ -243,6 +247,7 @@ fn told_of(note: &Note) -> Option<RequestId> {
         | Note::Committed { id, .. }
         | Note::GateClosed { id, .. }
         | Note::FaultInjected { id, .. }
+        | Note::PromptFailed { id, .. }
         | Note::PluginFault { id, .. } => Some(*id),
         Note::RequestEnded(record) => Some(record.id),
         Note::CircuitChanged { .. } | Note::WouldOpen { .. } => None,
