@@ -3,6 +3,7 @@
 //! Exit codes: 0 good; 1 something that was given is wrong (a configuration, a plugin); 2 the command could not do its
 //! work; 64 the command line itself is wrong.
 
+mod audit;
 mod config;
 mod demo;
 mod operators;
@@ -45,6 +46,9 @@ enum Command {
     /// List and check plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Read the audit trail: every request, what was tried for it, and what operators did.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
 }
 
 /// What a command found.
@@ -68,6 +72,9 @@ pub enum CliError {
     /// Plugins cannot be loaded.
     #[error(transparent)]
     Plugins(#[from] PluginsError),
+    /// The audit trail cannot be read.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::QueryError),
     /// The gateway could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -125,6 +132,7 @@ impl Cli {
             Command::Sim(sim) => sim.run().await,
             Command::Config(command) => command.run(),
             Command::Plugin(command) => command.run(),
+            Command::Audit(command) => command.run(),
         }
     }
 }

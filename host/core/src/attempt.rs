@@ -24,6 +24,7 @@ use crate::request::{Protocol, Request};
 use crate::settings::Atomic;
 use crate::splice::{self, Joint};
 use crate::target::TargetId;
+use crate::targets::Lesson;
 
 /// Everything one attempt needs to know.
 pub(crate) struct Attempt {
@@ -39,6 +40,8 @@ pub(crate) struct Attempt {
     pub(crate) joint: Option<Box<Joint>>,
     /// Where chaos says what it did to it; none where nothing was armed when it began.
     pub(crate) injection: Option<Injection>,
+    /// What the call may teach; only while faults are armed.
+    pub(crate) lesson: Option<Arc<Lesson>>,
 }
 
 /// How an attempt ended.
@@ -70,8 +73,14 @@ impl Attempt {
         };
         match self.try_run(&target).await {
             Ok(ended) => ended,
-            Err(failure) => Ended::Failed(failure),
+            Err(failure) => Ended::Failed(self.charged(failure)),
         }
+    }
+
+    /// What follows from an injected fault is not the provider's.
+    fn charged(&self, failure: Failure) -> Failure {
+        let injected = self.lesson.as_ref().is_some_and(|lesson| lesson.is_spoilt());
+        if injected && failure.side == Side::Upstream { failure.on(Side::Chaos) } else { failure }
     }
 
     async fn try_run(&self, target: &AdapterTarget) -> Result<Ended, Failure> {
@@ -115,15 +124,21 @@ impl Attempt {
             return engine.upstream.send(wire);
         };
         Box::pin(async move {
+            let Some(wish) = self.case.alias.targets.get(self.candidate.wish) else {
+                return engine.upstream.send(wire).await;
+            };
             let question = FaultQuestion {
                 request: &self.case.request,
-                alias: &self.case.alias.name,
-                target: self.candidate.target(),
+                alias: &self.case.alias,
+                wish,
+                capabilities: &self.candidate.capabilities,
                 number: self.number,
                 adapter: &self.candidate.adapter,
                 injection,
+                plugins: &self.case.plugins,
+                targets: &engine.targets,
             };
-            engine.chaos.send(&self.case.plugins, &question, engine.upstream.as_ref(), wire).await
+            engine.chaos.send(&question, engine.upstream.as_ref(), wire, self.lesson.as_deref()).await
         })
     }
 

@@ -115,7 +115,7 @@ impl Availability {
             Note::RequestEnded(record) => self.lock().ended(record, now),
             Note::TwinEnded { twin, .. } => {
                 let verdict = twin.failure().map_or(Verdict::Served, |broke| Verdict::Failed(broke.class));
-                if let Some(good) = says(verdict).filter(|_| twin.injected().is_none()) {
+                if let Some(good) = says(verdict).filter(|_| !twin.misleads()) {
                     self.lock().alone(&twin.target, good, now);
                 }
             }
@@ -137,7 +137,7 @@ impl Availability {
 
 impl Book {
     fn ended(&mut self, record: &Record, now: Instant) {
-        if record.met_fault() {
+        if record.misleads() {
             self.left_out += 1;
             return;
         }

@@ -122,5 +122,7 @@ pub fn is_reserved(lower_name: &str) -> bool {
         "upgrade",
         "expect",
     ];
-    lower_name.starts_with("proxy-") || RESERVED.contains(&lower_name)
+    lower_name.starts_with("proxy-")
+        || lower_name.starts_with("x-seawall-chaos")
+        || RESERVED.contains(&lower_name)
 }

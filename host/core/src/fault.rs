@@ -1,9 +1,17 @@
 //! Armed faults: which attempts they hit, and what the wire then does. They act below the adapter, on the wire request
 //! and on reply bytes, so that adapter, breaker and cascade meet what a real outage would send them.
 //!
-//! Nothing is armed at start, every fault ends by itself, and decisions come from a hash of (seed, fault, ordinal), so
-//! that a run can be replayed. A fault component that misbehaves injects nothing.
+//! Nothing is armed at start, every fault ends by itself, and decisions come from a hash of (seed, experiment, ordinal),
+//! so that a run can be replayed. What happens before a provider can say anything is the gateway's own; the rest comes
+//! from components. A component that misbehaves injects nothing. Of several faults that are for one attempt the first
+//! that acts counts, in the order of arming.
 
+mod aim;
+mod armed;
+mod catalogue;
+mod error;
+mod native;
+mod order;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -14,18 +22,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+pub(crate) use self::aim::FaultQuestion;
+use self::armed::{Armed, Draw, Source, is_harmful};
+pub use self::armed::{ArmedStatus, Counts};
+pub use self::catalogue::{Entry, catalogue};
+pub use self::error::ArmError;
+pub use self::order::{FaultMatch, FaultOrder, HeaderMatch, Tier};
 use crate::note::Note;
 use crate::ports::{
-    Adapter, Clock, FaultAction, FaultAttempt, FaultInjector, FaultVerdict, Observer, PluginSet,
-    TransportFailure, Upstream, WireReply, WireRequest,
+    Clock, FaultAction, FaultAttempt, FaultInjector, FaultVerdict, Observer, PluginSet, TransportFailure,
+    Upstream, WireReply, WireRequest,
 };
 use crate::random::{mix, unit_of};
 use crate::record::{Injected, Injection};
-use crate::request::Request;
-use crate::target::TargetId;
+use crate::targets::Lesson;
 
 /// At most so many faults are armed at once.
 pub const MAX_ARMED: usize = 64;
@@ -34,109 +46,22 @@ pub const DEFAULT_TTL: Duration = Duration::from_secs(60);
 /// And never lives longer.
 pub const MAX_TTL: Duration = Duration::from_secs(3600);
 
-/// Which attempts a fault hits; a missing member matches everything.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FaultMatch {
-    /// Configured provider.
-    pub provider: Option<String>,
-    /// Upstream model.
-    pub model: Option<String>,
-    /// Alias that the client asked for.
-    pub alias: Option<String>,
-    /// Client's partition.
-    pub tenant: Option<String>,
-    /// Streamed or plain.
-    pub stream: Option<bool>,
-    /// Share of the matching attempts, 0 to 100.
-    pub percent: Option<f64>,
+/// What an operator allows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Caps {
+    /// Most faults at once, at most [`MAX_ARMED`].
+    pub max_faults: usize,
+    /// Largest share of the attempts that one fault may hit, 0 to 100.
+    pub max_percent: f64,
+    /// US dollars for a million output tokens from which on a model is of the high tier.
+    pub high_tier_price: f64,
 }
 
-/// What an operator arms.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FaultOrder {
-    /// A kind from some component's catalogue.
-    pub kind: String,
-    /// Which attempts.
-    pub matching: FaultMatch,
-    /// The kind's parameters as JSON text.
-    pub config: String,
-    /// How long.
-    pub ttl: Duration,
-    /// Decides the sampling and the component's draws.
-    pub seed: u64,
-}
-
-/// One armed fault as the admin API shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct ArmedStatus {
-    /// To disarm it.
-    pub id: u64,
-    /// Its kind.
-    pub kind: String,
-    /// The component that offers the kind.
-    pub plugin: String,
-    /// Which attempts.
-    #[serde(rename = "match")]
-    pub matching: FaultMatch,
-    /// Its parameters.
-    pub config: serde_json::Value,
-    /// Its seed.
-    pub seed: u64,
-    /// It ends by itself then.
-    pub ends_in_ms: u64,
-    /// Attempts it looked at.
-    pub considered: u64,
-    /// Attempts it acted on.
-    pub injected: u64,
-}
-
-/// Why a fault was not armed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ArmError {
-    /// No loaded component offers the kind.
-    #[error("no fault component offers `{kind}`; known kinds: {}", known.join(", "))]
-    UnknownKind {
-        /// As asked for.
-        kind: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// The component refuses the parameters.
-    #[error("the parameters of `{kind}` have a problem at `{path}`: {message}")]
-    Config {
-        /// The kind.
-        kind: String,
-        /// JSON pointer.
-        path: String,
-        /// What is wrong.
-        message: String,
-        /// What to do.
-        fix: Option<String>,
-    },
-    /// A member is out of range.
-    #[error("`{member}` {message}")]
-    Range {
-        /// Which.
-        member: &'static str,
-        /// What is wrong.
-        message: String,
-    },
-    /// The component itself failed.
-    #[error("the fault component failed: {0}")]
-    Plugin(String),
-    /// Too many.
-    #[error("{MAX_ARMED} faults are armed already; disarm one first")]
-    Full,
-}
-
-struct Armed {
-    id: u64,
-    order: FaultOrder,
-    plugin: Arc<str>,
-    since: Instant,
-    considered: AtomicU64,
-    injected: AtomicU64,
+impl Default for Caps {
+    /// Everything but a total outage, which each order has to ask for.
+    fn default() -> Self {
+        Self { max_faults: MAX_ARMED, max_percent: 100.0, high_tier_price: 5.0 }
+    }
 }
 
 /// All armed faults.
@@ -146,24 +71,14 @@ pub struct Chaos {
     /// Spares the unarmed path the lock.
     any: AtomicBool,
     armed: RwLock<Arc<Vec<Arc<Armed>>>>,
+    caps: RwLock<Caps>,
     next_id: AtomicU64,
-}
-
-/// The attempt that a fault is asked about.
-pub(crate) struct FaultQuestion<'a> {
-    pub(crate) request: &'a Request,
-    pub(crate) alias: &'a Arc<str>,
-    pub(crate) target: &'a TargetId,
-    pub(crate) number: u32,
-    pub(crate) adapter: &'a Arc<dyn Adapter>,
-    /// Where what was done to it is put on record.
-    pub(crate) injection: &'a Injection,
 }
 
 /// A fault that hits this attempt.
 struct Hit {
     armed: Arc<Armed>,
-    injector: Arc<dyn FaultInjector>,
+    injector: Option<Arc<dyn FaultInjector>>,
     attempt: FaultAttempt,
     verdict: FaultVerdict,
 }
@@ -176,8 +91,19 @@ impl Chaos {
             observer,
             any: AtomicBool::new(false),
             armed: RwLock::default(),
+            caps: RwLock::default(),
             next_id: AtomicU64::new(1),
         }
+    }
+
+    /// What the operator allows from now on; what is armed stays.
+    pub fn configure(&self, caps: Caps) {
+        *self.caps.write().unwrap_or_else(PoisonError::into_inner) = caps;
+    }
+
+    /// What the operator allows.
+    pub fn caps(&self) -> Caps {
+        *self.caps.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anything may be armed; one atomic load.
@@ -190,31 +116,20 @@ impl Chaos {
         self.is_armed().then(Injection::default)
     }
 
-    /// Arms a fault after its component has checked the parameters; its id.
+    /// Arms a fault after its parameters have been checked; its id.
     pub async fn arm(&self, plugins: &PluginSet, order: FaultOrder) -> Result<u64, ArmError> {
-        check_ranges(&order)?;
-        let (plugin, injector) = find_kind(plugins, &order.kind)?;
-        let problems = injector.check(&order.kind, &order.config).await;
-        if let Some(problem) = problems.map_err(|fault| ArmError::Plugin(fault.message))?.into_iter().next() {
-            let (path, message, fix) = (problem.path, problem.message, problem.fix);
-            return Err(ArmError::Config { kind: order.kind, path, message, fix });
-        }
+        let caps = self.caps();
+        order.check(&caps)?;
+        let source = catalogue::find(plugins, &order).await?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.now();
-        let armed = Armed {
-            id,
-            order,
-            plugin,
-            since: now,
-            considered: AtomicU64::new(0),
-            injected: AtomicU64::new(0),
-        };
         let mut slot = self.armed.write().unwrap_or_else(PoisonError::into_inner);
         let mut list: Vec<_> = slot.iter().filter(|fault| fault.is_alive(now)).cloned().collect();
-        if list.len() >= MAX_ARMED {
-            return Err(ArmError::Full);
+        let limit = caps.max_faults.min(MAX_ARMED);
+        if list.len() >= limit {
+            return Err(ArmError::Full { limit });
         }
-        list.push(Arc::new(armed));
+        list.push(Arc::new(Armed::new(id, order, source, now)));
         *slot = Arc::new(list);
         self.any.store(true, Ordering::Release);
         Ok(id)
@@ -238,33 +153,44 @@ impl Chaos {
         self.snapshot().iter().filter(|fault| fault.is_alive(now)).map(|fault| fault.status(now)).collect()
     }
 
-    /// Sends a request through whatever is armed.
+    /// What is armed for an attempt on its own goes through here. `lesson`: what the attempt may teach.
     pub(crate) async fn send(
         &self,
-        plugins: &PluginSet,
         question: &FaultQuestion<'_>,
         upstream: &dyn Upstream,
         wire: WireRequest,
+        lesson: Option<&Lesson>,
     ) -> Result<WireReply, TransportFailure> {
-        let Some(hit) = self.decide(plugins, question).await else { return upstream.send(wire).await };
-        if !hit.verdict.delay.is_zero() {
-            sleep(hit.verdict.delay).await;
+        let Some(hit) = self.decide(question, wire.connect_timeout).await else {
+            return upstream.send(wire).await;
+        };
+        if let Some(lesson) = lesson.filter(|_| !hit.armed.order.teach) {
+            lesson.spoil();
         }
-        match &hit.verdict.action {
+        let Hit { armed, injector, attempt, verdict } = hit;
+        if !verdict.delay.is_zero() {
+            sleep(verdict.delay).await;
+        }
+        let now = self.clock.wall();
+        let adapter = question.adapter.as_ref();
+        match verdict.action {
             FaultAction::Pass => upstream.send(wire).await,
-            FaultAction::Respond(reply) => Ok(wire::reply(reply.clone(), self.clock.wall())),
-            FaultAction::Fail { class, retry_after } => {
-                let (adapter, hint) = (question.adapter.as_ref(), retry_after.clone());
-                Ok(wire::failure(adapter, *class, hint, self.clock.wall()).await)
+            FaultAction::Respond(reply) => Ok(wire::reply(reply, now)),
+            FaultAction::Fail { class, retry_after, status } => {
+                Ok(wire::reply(wire::failure(adapter, class, retry_after, status).await, now))
             }
-            FaultAction::RefuseConnection => Err(TransportFailure::Connect("injected".to_owned())),
-            FaultAction::Reset => Err(TransportFailure::Reset("injected".to_owned())),
+            FaultAction::Answer { text, finish } => {
+                Ok(wire::reply(wire::answer(adapter, &text, finish, attempt.streaming).await, now))
+            }
+            FaultAction::Break(failure) => Err(failure),
             FaultAction::Hang => std::future::pending().await,
-            FaultAction::Rewrite => {
+            FaultAction::Rewrite(headers) => {
                 let reply = upstream.send(wire).await?;
-                let order = &hit.armed.order;
-                match hit.injector.transform(&order.kind, &hit.attempt, &order.config).await {
-                    Ok(transform) => Ok(rewrite::rewritten(reply, transform, Arc::clone(question.adapter))),
+                let (Some(injector), 200..=299) = (injector, reply.status) else { return Ok(reply) };
+                match injector.transform(&armed.order.kind, &attempt, &armed.order.config).await {
+                    Ok(transform) => {
+                        Ok(rewrite::rewritten(reply, transform, Arc::clone(question.adapter), &headers))
+                    }
                     Err(_) => Ok(reply),
                 }
             }
@@ -272,38 +198,48 @@ impl Chaos {
     }
 
     /// The first armed fault, in order of arming, that acts on this attempt.
-    async fn decide(&self, plugins: &PluginSet, question: &FaultQuestion<'_>) -> Option<Hit> {
-        let now = self.clock.now();
+    async fn decide(&self, question: &FaultQuestion<'_>, connect_timeout: Duration) -> Option<Hit> {
+        let (now, caps) = (self.clock.now(), self.caps());
         let armed = self.snapshot();
         let mut any_alive = false;
         for fault in armed.iter().filter(|fault| fault.is_alive(now)) {
             any_alive = true;
-            if !fault.order.matching.covers(question) {
+            if !fault.order.matching.covers(question, caps.high_tier_price) {
                 continue;
             }
-            let ordinal = fault.considered.fetch_add(1, Ordering::Relaxed);
-            let draw = mix(mix(fault.order.seed ^ fault.id).wrapping_add(ordinal));
-            if !sampled(fault.order.matching.percent, draw) {
-                continue;
-            }
-            let Some(injector) = plugins.faults.get(&fault.plugin) else { continue };
-            let attempt = self.attempt(fault, question, ordinal, draw, now);
-            let Ok(verdict) = injector.decide(&fault.order.kind, &attempt, &fault.order.config).await else {
+            let draw = fault.draw();
+            let attempt = self.attempt(fault, question, draw, now);
+            let verdict = if unit_of(draw.bits) * 100.0 < fault.percent(now) {
+                verdict(fault, question, &attempt, connect_timeout).await
+            } else {
+                None
+            };
+            fault.decided(draw, verdict.as_ref().map(|(_, verdict)| verdict));
+            let Some((injector, verdict)) = verdict else {
+                fault.let_through(attempt.input_tokens);
                 continue;
             };
-            if verdict.delay.is_zero() && matches!(verdict.action, FaultAction::Pass) {
+            if fault.order.dry_run {
+                fault.would_inject();
                 continue;
             }
-            fault.injected.fetch_add(1, Ordering::Relaxed);
-            let action = wire::label(&verdict.action);
-            question.injection.is(Injected { fault: fault.id, kind: fault.order.kind.clone(), action });
+            let bound = is_harmful(&verdict.action) && !fault.order.allow_total_outage;
+            if bound && !question.has_refuge(&armed, caps.high_tier_price).await {
+                fault.spared();
+                continue;
+            }
+            fault.injected();
+            let (kind, action) = (fault.order.kind.clone(), wire::label(&verdict.action));
+            let teach = fault.order.teach;
+            question.injection.is(Injected { fault: fault.id, kind, action, teach });
             self.observer.note(Note::FaultInjected {
                 id: question.request.id,
-                target: question.target.clone(),
+                target: question.wish.id.clone(),
                 kind: fault.order.kind.clone(),
                 action,
+                teach,
             });
-            return Some(Hit { armed: Arc::clone(fault), injector: Arc::clone(injector), attempt, verdict });
+            return Some(Hit { armed: Arc::clone(fault), injector, attempt, verdict });
         }
         if !any_alive {
             self.retain(|_| true);
@@ -311,24 +247,21 @@ impl Chaos {
         None
     }
 
-    fn attempt(
-        &self,
-        fault: &Armed,
-        question: &FaultQuestion<'_>,
-        ordinal: u64,
-        draw: u64,
-        now: Instant,
-    ) -> FaultAttempt {
+    fn attempt(&self, fault: &Armed, question: &FaultQuestion<'_>, draw: Draw, now: Instant) -> FaultAttempt {
+        let (passed, passed_tokens) = fault.passed();
         FaultAttempt {
             request: question.request.id,
-            target: question.target.clone(),
-            alias: Arc::clone(question.alias),
+            target: question.wish.id.clone(),
+            alias: Arc::clone(&question.alias.name),
             tenant: Arc::clone(&question.request.tenant),
             streaming: question.request.facts.stream,
             number: question.number,
-            ordinal,
+            ordinal: draw.ordinal,
+            input_tokens: question.request.facts.input_tokens_estimate,
+            passed,
+            passed_tokens,
             // Another draw than the sampling's, or a percentage would skew what the component draws.
-            random: mix(draw),
+            random: mix(draw.bits),
             now_ms: millis(self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default()),
             armed_for_ms: millis(now.saturating_duration_since(fault.since)),
         }
@@ -353,69 +286,27 @@ impl Chaos {
 
 impl fmt::Debug for Chaos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chaos").field("armed", &self.list().len()).finish_non_exhaustive()
+        f.debug_struct("Chaos").field("armed", &self.snapshot().len()).finish_non_exhaustive()
     }
 }
 
-impl Armed {
-    fn is_alive(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < self.order.ttl
-    }
-
-    fn status(&self, now: Instant) -> ArmedStatus {
-        ArmedStatus {
-            id: self.id,
-            kind: self.order.kind.clone(),
-            plugin: self.plugin.to_string(),
-            matching: self.order.matching.clone(),
-            config: serde_json::from_str(&self.order.config).unwrap_or_default(),
-            seed: self.order.seed,
-            ends_in_ms: millis(self.order.ttl.saturating_sub(now.saturating_duration_since(self.since))),
-            considered: self.considered.load(Ordering::Relaxed),
-            injected: self.injected.load(Ordering::Relaxed),
+/// What a fault does to an attempt of its share; nothing where it passes, or where its component is gone or fails.
+async fn verdict(
+    fault: &Armed,
+    question: &FaultQuestion<'_>,
+    attempt: &FaultAttempt,
+    connect_timeout: Duration,
+) -> Option<(Option<Arc<dyn FaultInjector>>, FaultVerdict)> {
+    let (injector, verdict) = match &fault.source {
+        Source::Native(native) => (None, native.decide(attempt.random, connect_timeout)),
+        Source::Component(id) => {
+            let injector = question.plugins.faults.get(id)?;
+            let decided = injector.decide(&fault.order.kind, attempt, &fault.order.config).await;
+            (Some(Arc::clone(injector)), decided.ok()?)
         }
-    }
-}
-
-impl FaultMatch {
-    fn covers(&self, question: &FaultQuestion<'_>) -> bool {
-        let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        same(&self.provider, &question.target.provider)
-            && same(&self.model, &question.target.model)
-            && same(&self.alias, question.alias)
-            && same(&self.tenant, &question.request.tenant)
-            && self.stream.is_none_or(|stream| stream == question.request.facts.stream)
-    }
-}
-
-fn check_ranges(order: &FaultOrder) -> Result<(), ArmError> {
-    if order.matching.percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
-        let message = "must lie between 0 and 100".to_owned();
-        return Err(ArmError::Range { member: "match.percent", message });
-    }
-    if order.ttl.is_zero() || order.ttl > MAX_TTL {
-        let message = format!("must be longer than 0 and at most {} s", MAX_TTL.as_secs());
-        return Err(ArmError::Range { member: "ttl", message });
-    }
-    Ok(())
-}
-
-fn find_kind(plugins: &PluginSet, kind: &str) -> Result<(Arc<str>, Arc<dyn FaultInjector>), ArmError> {
-    // Sorted, so that two components with the same kind always give the same answer.
-    let mut injectors: Vec<_> = plugins.faults.iter().collect();
-    injectors.sort_by(|a, b| a.0.cmp(b.0));
-    let offers =
-        |injector: &Arc<dyn FaultInjector>| injector.kinds().iter().any(|offered| offered.name == kind);
-    if let Some((plugin, injector)) = injectors.iter().find(|(_, injector)| offers(injector)) {
-        return Ok((Arc::clone(plugin), Arc::clone(injector)));
-    }
-    let known = injectors.iter().flat_map(|(_, i)| i.kinds()).map(|offered| offered.name.clone()).collect();
-    Err(ArmError::UnknownKind { kind: kind.to_owned(), known })
-}
-
-/// Whether this draw falls into the share.
-fn sampled(percent: Option<f64>, draw: u64) -> bool {
-    percent.is_none_or(|percent| unit_of(draw) * 100.0 < percent)
+    };
+    let passes = verdict.delay.is_zero() && matches!(verdict.action, FaultAction::Pass);
+    (!passes).then_some((injector, verdict))
 }
 
 fn millis(duration: Duration) -> u64 {

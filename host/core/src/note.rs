@@ -174,6 +174,17 @@ pub enum Note {
         /// Streamed.
         stream: bool,
     },
+    /// A request was refused before it was resolved: no key, no such model, no room.
+    RequestRefused {
+        /// Which.
+        id: RequestId,
+        /// In which protocol the client was told.
+        protocol: Protocol,
+        /// With which status.
+        status: u16,
+        /// And which code.
+        code: String,
+    },
     /// A candidate was passed over without a call.
     Skipped {
         /// Which request.
@@ -321,6 +332,8 @@ pub enum Note {
         kind: String,
         /// What it did, low-cardinality.
         action: &'static str,
+        /// It counts as news about the provider.
+        teach: bool,
     },
     /// A prompt template could not be used on a request; the client's own prompt was sent.
     PromptFailed {

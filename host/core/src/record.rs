@@ -160,6 +160,11 @@ impl Record {
             .fold(None, |sum, cost| Some(sum.unwrap_or(0.0) + cost))
     }
 
+    /// Whether chaos acted on any of its attempts in a way that estimates are not to learn from.
+    pub fn misleads(&self) -> bool {
+        self.attempts.iter().any(Attempted::misleads)
+    }
+
     /// Whether an armed fault acted on any of its attempts.
     pub fn met_fault(&self) -> bool {
         self.attempts.iter().any(|attempt| attempt.injected().is_some())

@@ -93,4 +93,6 @@ pub struct Request {
     pub deadline: Option<Duration>,
     /// The client wants no answer put together from several (`x-seawall-strict`): a stream that breaks ends there.
     pub strict: bool,
+    /// An operator asks for the faults of this name (`x-seawall-chaos`, with the operators' token).
+    pub chaos: Option<Arc<str>>,
 }

@@ -192,7 +192,8 @@ impl AliasTarget {
         self.pool.is_some() && self.pool == other.pool
     }
 
-    fn domains(&self) -> impl Iterator<Item = &Arc<str>> {
+    /// What it shares its fate with; of a target without any, its provider's name.
+    pub fn domains(&self) -> impl Iterator<Item = &Arc<str>> {
         let default = self.domains.is_empty().then_some(&self.id.provider);
         self.domains.iter().chain(default)
     }

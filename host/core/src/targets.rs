@@ -9,6 +9,7 @@
 mod ask;
 mod credit;
 mod history;
+mod lesson;
 mod permit;
 mod state;
 mod status;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use ask::Ask;
+pub use lesson::Lesson;
 pub use permit::Permit;
 pub use state::TargetState;
 pub use status::{ChangeStatus, ForecastStatus, GateStatus, TargetStats, TargetStatus};

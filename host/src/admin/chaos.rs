@@ -1,17 +1,22 @@
-//! Faults: what is armed, arming, disarming.
+//! Faults: what there is, what is armed, arming, disarming.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use seawall_core::fault::{ArmError, DEFAULT_TTL, FaultMatch, FaultOrder};
+use seawall_core::fault::{self, ArmError, DEFAULT_TTL, Entry, FaultMatch, FaultOrder};
+use seawall_core::settings::{Alias, AliasTarget};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Shared;
 use super::json::{AdminError, json};
 use super::order::{self, Ttl};
-use crate::config::Config;
+use crate::config::{Config, Provider};
 
 const EXAMPLE: &str = r#"for example {"kind":"outage","match":{"provider":"NAME"},"config":{},"ttl":"60s"}"#;
 
@@ -26,12 +31,27 @@ struct Order {
     #[serde(default)]
     ttl: Option<Ttl>,
     #[serde(default)]
+    ramp: Option<Ttl>,
+    #[serde(default)]
     seed: u64,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    teach: bool,
+    #[serde(default)]
+    allow_total_outage: bool,
 }
 
 #[derive(Serialize)]
 struct Armed {
     id: u64,
+    /// Aliases that would be left without a healthy failure domain: there, only delays act.
+    spares: Vec<Arc<str>>,
+}
+
+#[derive(Serialize)]
+struct Catalogue {
+    kinds: Vec<Entry>,
 }
 
 #[derive(Serialize)]
@@ -44,16 +64,21 @@ struct Faults<T> {
     faults: T,
 }
 
+pub(super) async fn catalogue(State(admin): State<Shared>) -> Response {
+    json(StatusCode::OK, &Catalogue { kinds: fault::catalogue(&admin.plugins.current()) })
+}
+
 pub(super) async fn list(State(admin): State<Shared>) -> Response {
     json(StatusCode::OK, &Faults { faults: admin.chaos.list() })
 }
 
 pub(super) async fn arm(State(admin): State<Shared>, body: Body) -> Result<Response, AdminError> {
     let order = read(body).await?;
-    names_exist(&admin.config.load(), &order.matching)?;
-    let plugins = admin.plugins.current();
-    let id = admin.chaos.arm(&plugins, order).await.map_err(refused)?;
-    Ok(json(StatusCode::CREATED, &Armed { id }))
+    let config = admin.config.load_full();
+    names_exist(&config, &order.matching)?;
+    let spares = spares(&config, &order);
+    let id = admin.chaos.arm(&admin.plugins.current(), order).await.map_err(refused)?;
+    Ok(json(StatusCode::CREATED, &Armed { id, spares }))
 }
 
 pub(super) async fn disarm(
@@ -82,6 +107,21 @@ fn names_exist(config: &Config, matching: &FaultMatch) -> Result<(), AdminError>
     if let Some(name) = matching.provider.as_deref().filter(|name| !config.providers.contains_key(*name)) {
         return unknown("provider", name, config.providers.keys().map(|name| &**name).collect());
     }
+    let domains = || {
+        let named =
+            |provider: &Provider| provider.domains.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let of = |provider: &Provider| match provider.domains.as_slice() {
+            [] => vec![provider.name.to_string()],
+            _ => named(provider),
+        };
+        config.providers.values().flat_map(of).collect::<BTreeSet<String>>()
+    };
+    if let Some(name) = matching.domain.as_deref() {
+        let known = domains();
+        if !known.contains(name) {
+            return unknown("failure domain", name, known.iter().map(String::as_str).collect());
+        }
+    }
     match matching.alias.as_deref() {
         Some(name) if !config.aliases.contains_key(name) && config.resolve(name).is_err() => {
             unknown("alias", name, config.aliases.keys().map(|name| &**name).collect())
@@ -90,15 +130,37 @@ fn names_exist(config: &Config, matching: &FaultMatch) -> Result<(), AdminError>
     }
 }
 
+/// Aliases whose every failure domain the order takes down. What a model costs is not known here, so an order for a tier
+/// tells of none.
+fn spares(config: &Config, order: &FaultOrder) -> Vec<Arc<str>> {
+    let matching = &order.matching;
+    if order.allow_total_outage || order.dry_run || !matching.takes_down() || matching.tier.is_some() {
+        return Vec::new();
+    }
+    let of_alias = |alias: &&Arc<Alias>| matching.alias.as_deref().is_none_or(|name| name == &*alias.name);
+    let is_spared = |alias: &&Arc<Alias>| {
+        let (hit, left): (Vec<&AliasTarget>, Vec<&AliasTarget>) =
+            alias.targets.iter().partition(|target| matching.covers_place(target));
+        !hit.is_empty() && !left.iter().any(|left| hit.iter().any(|hit| !hit.shares_domain(left)))
+    };
+    let aliases = config.aliases.values().filter(of_alias).filter(is_spared);
+    aliases.map(|alias| Arc::clone(&alias.name)).collect()
+}
+
 async fn read(body: Body) -> Result<FaultOrder, AdminError> {
     let order: Order = order::read(body, EXAMPLE).await?;
     let ttl = order.ttl.as_ref().map_or(Ok(DEFAULT_TTL), |ttl| ttl.read(EXAMPLE))?;
+    let ramp = order.ramp.as_ref().map_or(Ok(Duration::ZERO), |ramp| ramp.read(EXAMPLE))?;
     Ok(FaultOrder {
-        kind: order.kind,
         matching: order.matching,
         config: order.config.map_or_else(|| "{}".to_owned(), |config| config.get().to_owned()),
         ttl,
+        ramp,
         seed: order.seed,
+        dry_run: order.dry_run,
+        teach: order.teach,
+        allow_total_outage: order.allow_total_outage,
+        ..FaultOrder::new(order.kind)
     })
 }
 
@@ -106,7 +168,7 @@ fn refused(error: ArmError) -> AdminError {
     let message = error.to_string();
     match error {
         ArmError::UnknownKind { .. } => AdminError::new(StatusCode::NOT_FOUND, "unknown_kind", message)
-            .fix("drop a fault component that offers the kind into the plugins folder, or name one of the known kinds"),
+            .fix("GET /admin/chaos/catalogue tells all; a fault component dropped into the plugins folder adds its kinds"),
         ArmError::Config { fix, .. } => {
             let fix = fix.unwrap_or_else(|| {
                 "correct that member of `config`, or leave it out for its usual value".to_owned()
@@ -117,7 +179,7 @@ fn refused(error: ArmError) -> AdminError {
             AdminError::new(StatusCode::BAD_REQUEST, "out_of_range", message).fix(EXAMPLE)
         }
         ArmError::Plugin(_) => AdminError::new(StatusCode::BAD_GATEWAY, "plugin_fault", message),
-        ArmError::Full => AdminError::new(StatusCode::CONFLICT, "too_many", message)
+        ArmError::Full { .. } => AdminError::new(StatusCode::CONFLICT, "too_many", message)
             .fix("DELETE /admin/chaos/faults/{id}, or wait until one ends"),
     }
 }

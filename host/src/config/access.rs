@@ -59,6 +59,21 @@ impl fmt::Debug for Client {
     }
 }
 
+/// What is kept of a token.
+#[derive(Clone)]
+pub(super) struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    pub(super) fn of(key: &SecretString) -> Self {
+        Self(digest(key.expose_secret()))
+    }
+
+    /// Takes the same time for every key of one length, right or wrong.
+    pub(super) fn is_of(&self, key: &str) -> bool {
+        equal(&self.0, &digest(key))
+    }
+}
+
 fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }

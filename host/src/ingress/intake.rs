@@ -20,6 +20,12 @@ use crate::shutdown::Phase;
 const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
 /// The client's word against continued streams.
 const STRICT_HEADER: &str = "x-seawall-strict";
+/// An operator asks for the faults of this name.
+const CHAOS_HEADER: &str = "x-seawall-chaos";
+/// And proves to be one.
+const CHAOS_TOKEN_HEADER: &str = "x-seawall-chaos-token";
+/// Longest name of faults.
+const CHAOS_NAME_BYTES: usize = 64;
 
 impl Ingress {
     /// The request with its place, or what is wrong with it.
@@ -56,8 +62,24 @@ impl Ingress {
         refuse_encoded(headers)?;
         let deadline = deadline(headers)?;
         let strict = strict(headers)?;
-        let place = self.admission.place(&self.ids).await?;
-        Ok(Knock { tenant, deadline, strict, place })
+        let chaos = self.chaos(headers)?;
+        let place = self.admission.place(&self.random).await?;
+        Ok(Knock { tenant, deadline, strict, chaos, place })
+    }
+
+    /// The faults that an operator asks for. Whoever asks without the right is told so, and never which part was wrong.
+    fn chaos(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, ClientError> {
+        let Some(name) = headers.get(CHAOS_HEADER) else { return Ok(None) };
+        let token = headers.get(CHAOS_TOKEN_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !self.config.load().chaos.may_opt_in(token) {
+            let message = "x-seawall-chaos needs an operator's token in x-seawall-chaos-token";
+            return Err(ClientError::new(403, "chaos_not_allowed", message).with_param(CHAOS_HEADER));
+        }
+        let good = |name: &&str| !name.is_empty() && name.len() <= CHAOS_NAME_BYTES;
+        let name = name.to_str().ok().map(str::trim).filter(good);
+        let message = "x-seawall-chaos must be a name of at most 64 letters";
+        name.map(|name| Some(Arc::from(name)))
+            .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(CHAOS_HEADER))
     }
 
     async fn read(
@@ -68,12 +90,12 @@ impl Ingress {
         head: Parts,
         body: &mut Body,
     ) -> Result<(Request, Place), ClientError> {
-        let Knock { tenant, deadline, strict, place } = knock;
+        let Knock { tenant, deadline, strict, chaos, place } = knock;
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
         let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
-        let request = Request { id, protocol, tenant, facts, body: Arc::new(body), deadline, strict };
+        let request = Request { id, protocol, tenant, facts, body: Arc::new(body), deadline, strict, chaos };
         Ok((request, place))
     }
 }
@@ -83,6 +105,7 @@ struct Knock {
     tenant: Arc<str>,
     deadline: Option<Duration>,
     strict: bool,
+    chaos: Option<Arc<str>>,
     place: Place,
 }
 

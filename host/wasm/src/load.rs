@@ -157,6 +157,7 @@ fn fault_injector(
         .into_iter()
         .map(|kind| FaultKind {
             name: answers::cut(&kind.name),
+            layer: answers::cut(&kind.layer),
             description: answers::cut(&kind.description),
             config_schema: kind.config_schema,
         })

@@ -18,12 +18,27 @@ pub(crate) fn build() -> Outcome {
     let shelf = root().join("target").join("plugins");
     fs::create_dir_all(&shelf).map_err(|error| format!("cannot create {}: {error}", shelf.display()))?;
     let mut count = 0;
-    for plugin in bundled(&workspace)? {
+    let plugins = bundled(&workspace)?;
+    clear_others(&shelf, &plugins)?;
+    for plugin in plugins {
         let from = made.join(format!("{}.wasm", plugin.replace('-', "_")));
         copy_whole(&from, &shelf.join(format!("{plugin}.wasm")))?;
         count += 1;
     }
     say(&format!("{count} plugins in target/plugins"));
+    Ok(())
+}
+
+/// Whatever is no longer bundled must not be served either.
+fn clear_others(shelf: &Path, plugins: &[String]) -> Outcome {
+    let unreadable = |error| format!("cannot read {}: {error}", shelf.display());
+    for entry in fs::read_dir(shelf).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.extension().is_some_and(|extension| extension == "wasm") && !plugins.contains(&stem) {
+            fs::remove_file(&path).map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
+        }
+    }
     Ok(())
 }
 

@@ -21,9 +21,11 @@ fn every_component_exports_exactly_its_own_world() {
         ("gemini", ADAPTER),
         ("minimal_adapter", ADAPTER),
         ("weighted", POLICY),
-        ("outage", FAULT),
-        ("latency_storm", FAULT),
-        ("rate_limit", FAULT),
+        ("fault_headers", FAULT),
+        ("fault_limits", FAULT),
+        ("fault_stream", FAULT),
+        ("fault_body", FAULT),
+        ("fault_semantics", FAULT),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/release");
     for (name, exports) in worlds {

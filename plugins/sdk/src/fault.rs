@@ -1,14 +1,20 @@
 //! Fault injectors: misbehaviour of a provider, decided per attempt.
+//!
+//! Most injectors are a table of kinds and two functions: [`FaultTable`]. [`FaultInjector`] is the contract itself.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use crate::bindings::fault::exports::seawall::plugin::fault::{Guest, GuestTransform};
+use crate::config::{problem, summary};
+use crate::kinds::Values;
 use crate::random::{Draws, hash, mix};
 
-pub use crate::bindings::adapter::seawall::plugin::types::{ConfigProblem, ErrorClass, Header, Manifest};
+pub use crate::bindings::adapter::seawall::plugin::types::{
+    ConfigProblem, ErrorClass, FinishReason, Header, Manifest,
+};
 pub use crate::bindings::fault::exports::seawall::plugin::fault::{
-    Action, Attempt, Catalogue, ClassFailure, FakeResponse, Frame, Kind, Step, Verdict,
+    Action, Attempt, Catalogue, ClassFailure, FakeAnswer, FakeResponse, Frame, Kind, Step, Verdict,
 };
 
 /// A fault injector.
@@ -29,6 +35,70 @@ pub trait FaultInjector: 'static {
     fn transform(kind: &str, attempt: &Attempt, config: &str) -> Box<dyn Transform> {
         let _ = (kind, attempt, config);
         Box::new(Untouched)
+    }
+}
+
+/// A fault injector whose kinds are a table: what they take is read, checked and described by it.
+pub trait FaultTable: 'static {
+    /// The component's name.
+    const NAME: &'static str;
+    /// Its version.
+    const VERSION: &'static str;
+    /// What it is, in a line.
+    const ABOUT: &'static str;
+    /// What it offers.
+    const KINDS: &'static [crate::kinds::Kind];
+
+    /// What happens to one attempt, from the arguments alone.
+    fn verdict(kind: &str, attempt: &Attempt, values: &Values) -> Verdict;
+
+    /// Rewrites one reply after [`Action::Rewrite`]; by default nothing is changed.
+    fn rewrite(kind: &str, attempt: &Attempt, values: &Values) -> Box<dyn Transform> {
+        let _ = (kind, attempt, values);
+        Box::new(Untouched)
+    }
+}
+
+impl<F: FaultTable> FaultInjector for F {
+    fn describe() -> Catalogue {
+        let kinds = F::KINDS.iter().map(|kind| Kind {
+            name: kind.name.to_owned(),
+            layer: kind.layer.to_owned(),
+            description: kind.about.to_owned(),
+            config_schema: kind.schema(),
+        });
+        Catalogue {
+            manifest: Manifest {
+                name: F::NAME.to_owned(),
+                version: F::VERSION.to_owned(),
+                description: F::ABOUT.to_owned(),
+                config_schema: None,
+            },
+            kinds: kinds.collect(),
+        }
+    }
+
+    fn check(kind: &str, config: &str) -> Vec<ConfigProblem> {
+        read::<F>(kind, config).err().unwrap_or_default()
+    }
+
+    fn decide(kind: &str, attempt: &Attempt, config: &str) -> Result<Verdict, String> {
+        let values = read::<F>(kind, config).map_err(|problems| summary(&problems))?;
+        Ok(F::verdict(kind, attempt, &values))
+    }
+
+    fn transform(kind: &str, attempt: &Attempt, config: &str) -> Box<dyn Transform> {
+        match read::<F>(kind, config) {
+            Ok(values) => F::rewrite(kind, attempt, &values),
+            Err(_) => Box::new(Untouched),
+        }
+    }
+}
+
+fn read<F: FaultTable>(kind: &str, config: &str) -> Result<Values, Vec<ConfigProblem>> {
+    match F::KINDS.iter().find(|known| known.name == kind) {
+        Some(known) => known.read(config),
+        None => Err(vec![problem("", format!("unknown kind `{kind}`"), None)]),
     }
 }
 
@@ -54,6 +124,26 @@ impl Transform for Untouched {
 }
 
 impl Attempt {
+    /// An attempt as an injector's own tests need one.
+    pub fn example(random: u64) -> Self {
+        Self {
+            request_id: "req_0000000000000001".to_owned(),
+            provider: "provider".to_owned(),
+            model: "model".to_owned(),
+            alias: "chat".to_owned(),
+            tenant: "default".to_owned(),
+            streaming: true,
+            attempt: 1,
+            ordinal: random,
+            input_tokens: 10,
+            passed: 0,
+            passed_tokens: 0,
+            random,
+            now_ms: 784_111_777_250,
+            armed_for_ms: 0,
+        }
+    }
+
     /// Random draws for this attempt: equal for equal arguments, unrelated between attempts, also between the attempts
     /// of one request.
     pub fn draws(&self) -> Draws {
@@ -72,6 +162,36 @@ impl Verdict {
     pub fn now(action: Action) -> Self {
         Self { delay_ms: 0, action }
     }
+
+    /// A failure of this class in the provider's own shape.
+    pub fn fail(class: ErrorClass) -> Self {
+        Self::now(Action::Fail(ClassFailure { class, retry_after: None, status: None }))
+    }
+
+    /// An answer with this text in the provider's own shape.
+    pub fn answer(text: impl Into<String>, finish: FinishReason) -> Self {
+        Self::now(Action::Answer(FakeAnswer { text: text.into(), finish }))
+    }
+
+    /// The reply runs through the component's transform.
+    pub fn rewrite() -> Self {
+        Self::now(Action::Rewrite(Vec::new()))
+    }
+}
+
+/// A frame as the bytes of a server-sent event, for [`Step::Raw`].
+pub fn sse(frame: &Frame) -> Vec<u8> {
+    let mut out = Vec::with_capacity(frame.data.len() + 32);
+    if let Some(name) = &frame.event {
+        out.extend_from_slice(format!("event: {name}\n").as_bytes());
+    }
+    for line in frame.data.split(|byte| *byte == b'\n') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    out
 }
 
 /// What [`crate::export_fault!`] exports.

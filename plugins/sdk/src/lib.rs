@@ -28,11 +28,11 @@ pub mod headers;
 mod log;
 pub mod models;
 pub mod policy;
-pub mod random;
 pub mod retry;
 pub mod text;
 
 pub use log::{Level, log};
+pub use seawall_params::{delay, kinds, random};
 pub use serde_json;
 
 #[doc(hidden)]

@@ -13,6 +13,7 @@ use crate::protocol;
 use crate::reply::Degraded;
 use crate::request::Request;
 use crate::settings::Alias;
+use crate::targets::{Lesson, Permit};
 
 /// Borrows nothing and costs a few reference counts to clone, so that whatever outlives the walk (a committed stream, a
 /// hidden call) can take its own along.
@@ -52,6 +53,11 @@ impl Case {
                 body
             }
         })
+    }
+
+    /// A handle for whoever may inject a fault into this call; none while nothing is armed.
+    pub(crate) fn lesson(&self, permit: &mut Permit) -> Option<Arc<Lesson>> {
+        self.engine.chaos.is_armed().then(|| permit.lesson())
     }
 
     /// The name that answers report; none = the upstream's own.

@@ -59,7 +59,7 @@ impl Walk {
         &mut self,
         index: usize,
         candidate: &Candidate,
-        permit: Permit,
+        mut permit: Permit,
         leave: Leave,
         purpose: Purpose,
         last: bool,
@@ -74,6 +74,7 @@ impl Walk {
         }
         let injection = self.case.engine.chaos.injection();
         let number = self.ledger.attempt(candidate, purpose, permit.is_probe(), injection.clone());
+        let lesson = self.case.lesson(&mut permit);
         let body = self.case.body(&mut self.bodies, candidate);
         let translated = body.as_ref().is_ok_and(|body| body.protocol() != self.case.request.body.protocol());
         let attempt = body.map(|body| Attempt {
@@ -84,6 +85,7 @@ impl Walk {
             until: attempt_limit(began, self.content_by, self.case.patience(candidate), last),
             joint: None,
             injection,
+            lesson,
         });
         (Flight { index, permit, _leave: leave, number, began, translated }, attempt)
     }

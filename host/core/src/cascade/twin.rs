@@ -16,7 +16,7 @@ use crate::class::{Class, Failure};
 use crate::note::Note;
 use crate::record::{End, Injection, Purpose};
 use crate::settings::Probe;
-use crate::targets::{Permit, TwinReason};
+use crate::targets::{Lesson, Permit, TwinReason};
 
 impl Walk {
     /// The client is served by this candidate: the others that need a call get one.
@@ -81,7 +81,8 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     let purpose = Purpose::Twin(reason.label());
     let mut attempted = candidate.attempted(purpose, permit.is_probe(), Duration::ZERO, injection.clone());
     observer.note(Note::TwinStarted { id, target, reason: reason.label() });
-    let ended = call(case.clone(), &candidate, injection).await;
+    let lesson = case.lesson(&mut permit);
+    let ended = call(case.clone(), &candidate, injection, lesson).await;
     let after = case.engine.clock.now().saturating_duration_since(began);
     let end = match ended {
         Ended::Stream { .. } => {
@@ -107,7 +108,12 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     observer.note(Note::TwinEnded { id, twin: Arc::new(attempted) });
 }
 
-async fn call(case: Case, candidate: &Candidate, injection: Option<Injection>) -> Ended {
+async fn call(
+    case: Case,
+    candidate: &Candidate,
+    injection: Option<Injection>,
+    lesson: Option<Arc<Lesson>>,
+) -> Ended {
     let mut bodies = Bodies::new(case.request.body.clone());
     let body = match case.body(&mut bodies, candidate) {
         Ok(body) => body,
@@ -115,7 +121,15 @@ async fn call(case: Case, candidate: &Candidate, injection: Option<Injection>) -
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.
-    let attempt =
-        Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None, injection };
+    let attempt = Attempt {
+        case,
+        candidate: candidate.clone(),
+        body,
+        number: 1,
+        until,
+        joint: None,
+        injection,
+        lesson,
+    };
     attempt.run().await
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{Stream, stream};
+use http::HeaderMap;
 use tokio::time::sleep;
 
 use crate::event::WireEvent;
@@ -16,16 +17,26 @@ use crate::ports::{Adapter, ByteSource, FaultStep, Framing, Shape, Transform, Tr
 /// Larger events than this pass as an error: chaos is not meant to hold big bodies.
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// The same reply with its body transformed.
+/// Filler comes in blocks of this size.
+const FILLER: &[u8; 64 * 1024] = &[b' '; 64 * 1024];
+
+/// The same reply with its body transformed and these headers in place of its own.
 pub(super) fn rewritten(
     reply: WireReply,
     transform: Box<dyn Transform>,
     adapter: Arc<dyn Adapter>,
+    replaced: &HeaderMap,
 ) -> WireReply {
-    let WireReply { status, headers, body } = reply;
+    let WireReply { status, mut headers, body } = reply;
     let kind = headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let framer = Framer::new(Framing::Auto, kind, MAX_EVENT_BYTES);
-    let state = Rewriting { body, framer, transform, adapter, steps: VecDeque::new(), closed: false };
+    let dress = Dress::of(kind.unwrap_or_default());
+    let state = Rewriting { body, framer, dress, transform, adapter, steps: VecDeque::new(), closed: false };
+    for (name, value) in replaced {
+        headers.insert(name.clone(), value.clone());
+    }
+    // The body may have another length now.
+    headers.remove(http::header::CONTENT_LENGTH);
     let stream = stream::unfold(Some(state), |state| async move {
         let mut state = state?;
         match state.next().await {
@@ -41,10 +52,41 @@ pub(super) fn rewritten(
 struct Rewriting {
     body: Box<dyn ByteSource>,
     framer: Framer,
+    dress: Dress,
     transform: Box<dyn Transform>,
     adapter: Arc<dyn Adapter>,
     steps: VecDeque<FaultStep>,
     closed: bool,
+}
+
+/// How the reply frames its events.
+#[derive(Clone, Copy)]
+enum Dress {
+    Sse,
+    Lines,
+    /// One document, which is its own frame.
+    Document,
+}
+
+impl Dress {
+    fn of(content_type: &str) -> Self {
+        let kind = content_type.to_ascii_lowercase();
+        if kind.contains("event-stream") {
+            Self::Sse
+        } else if kind.contains("ndjson") || kind.contains("jsonl") {
+            Self::Lines
+        } else {
+            Self::Document
+        }
+    }
+
+    fn put_on(self, event: WireEvent) -> Bytes {
+        match self {
+            Self::Sse => as_sse(&event),
+            Self::Lines => [&event.data[..], b"\n"].concat().into(),
+            Self::Document => event.data,
+        }
+    }
 }
 
 enum Next {
@@ -60,7 +102,13 @@ impl Rewriting {
             match self.steps.pop_front() {
                 Some(FaultStep::Wait(time)) => sleep(time).await,
                 Some(FaultStep::Raw(bytes)) => return Next::Bytes(bytes),
-                Some(FaultStep::Send(event)) => return Next::Bytes(as_sse(&event)),
+                Some(FaultStep::Fill(0)) => {}
+                Some(FaultStep::Fill(left)) => {
+                    let block = usize::try_from(left).map_or(FILLER.len(), |left| left.min(FILLER.len()));
+                    self.steps.push_front(FaultStep::Fill(left.saturating_sub(block as u64)));
+                    return Next::Bytes(Bytes::from_static(FILLER).slice(..block));
+                }
+                Some(FaultStep::Send(event)) => return Next::Bytes(self.dress.put_on(event)),
                 Some(FaultStep::Fail(class)) => {
                     let shape = Shape::Failure { class, retry_after: None, in_stream: true };
                     let rendered = self.adapter.render(shape).await.ok().flatten();

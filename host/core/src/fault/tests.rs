@@ -1,10 +1,13 @@
 //! Faults through their public doors: armed, asked by the cascade, gone by themselves.
 
+mod aim;
+mod safety;
+
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::{ArmError, FaultMatch, FaultOrder, MAX_ARMED, wire};
 use crate::class::Class;
@@ -12,7 +15,7 @@ use crate::event::WireEvent;
 use crate::note::Note;
 use crate::ports::{
     Call, ConfigProblem, FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict,
-    PlainReply, PluginFault, PluginRef, PluginSet, Transform,
+    PlainReply, PluginFault, PluginRef, PluginSet, Transform, TransportFailure,
 };
 use crate::record::Attempted;
 use crate::reply::Reply;
@@ -29,10 +32,11 @@ struct Injector {
 fn plugins() -> PluginSet {
     let kind = |name: &str| FaultKind {
         name: name.to_owned(),
+        layer: "headers".to_owned(),
         description: String::new(),
         config_schema: "{}".to_owned(),
     };
-    let kinds = ["slow", "limit", "refuse", "hang", "cut", "broken", "picky"].map(kind).into();
+    let kinds = ["slow", "limit", "refuse", "freeze", "cut", "broken", "picky"].map(kind).into();
     let injector = Injector { plugin: PluginRef::made_up("test"), kinds };
     let mut plugins = PluginSet::default();
     plugins.faults.insert(Arc::from("test"), Arc::new(injector));
@@ -64,11 +68,12 @@ impl FaultInjector for Injector {
         let (seconds, action) = match kind {
             "slow" => (3, FaultAction::Pass),
             "limit" => {
-                (0, FaultAction::Fail { class: Class::RateLimited, retry_after: Some("30".to_owned()) })
+                let retry_after = Some("30".to_owned());
+                (0, FaultAction::Fail { class: Class::RateLimited, retry_after, status: None })
             }
-            "refuse" => (0, FaultAction::RefuseConnection),
-            "hang" => (0, FaultAction::Hang),
-            "cut" => (0, FaultAction::Rewrite),
+            "refuse" => (0, FaultAction::Break(TransportFailure::Connect("refused".to_owned()))),
+            "freeze" => (0, FaultAction::Hang),
+            "cut" => (0, FaultAction::Rewrite(HeaderMap::new())),
             _ => {
                 let fault = PluginFault { code: "P030", message: "trap".to_owned(), busy: false };
                 return Box::pin(async { Err(fault) });
@@ -102,24 +107,24 @@ impl Transform for CutAfterFirst {
 }
 
 fn order(kind: &str, matching: FaultMatch) -> FaultOrder {
-    FaultOrder {
-        kind: kind.to_owned(),
-        matching,
-        config: "{}".to_owned(),
-        ttl: Duration::from_secs(60),
-        seed: 1,
-    }
+    FaultOrder { matching, seed: 1, allow_total_outage: true, ..FaultOrder::new(kind) }
 }
 
 fn only(provider: &str) -> FaultMatch {
     FaultMatch { provider: Some(provider.to_owned()), ..FaultMatch::default() }
 }
 
-/// A world whose faults are armed with `kind` on provider `a`; who answered, how often each was really called.
-async fn asked_with(kind: &str, stream: bool) -> (Option<String>, Vec<String>, Duration) {
-    let mut world = World::new(&["a", "b"]);
+/// A world with the injector of these tests.
+fn world(providers: &[&str]) -> World {
+    let mut world = World::new(providers);
     let adapters = world.engine.plugins.current().adapters.clone();
     world.use_plugins(PluginSet { adapters, ..plugins() });
+    world
+}
+
+/// A world whose faults are armed with `kind` on provider `a`; who answered, how often each was really called.
+async fn asked_with(kind: &str, stream: bool) -> (Option<String>, Vec<String>, Duration) {
+    let world = world(&["a", "b"]);
     let current = world.engine.plugins.current();
     world.engine.chaos.arm(&current, order(kind, only("a"))).await.unwrap();
     if stream {
@@ -142,7 +147,13 @@ async fn each_action_reaches_the_cascade_as_the_outage_it_stands_for() {
         ("slow", "a", &["a"]),
         ("limit", "b", &["b"]),
         ("refuse", "b", &["b"]),
+        ("freeze", "b", &["b"]),
         ("hang", "b", &["b"]),
+        ("dns-nxdomain", "b", &["b"]),
+        ("tls-bad-cert", "b", &["b"]),
+        ("connect-timeout", "b", &["b"]),
+        ("refused", "b", &["b"]),
+        ("reset", "b", &["b"]),
         ("broken", "a", &["a"]),
     ];
     for (kind, who, calls) in table {
@@ -190,9 +201,7 @@ async fn a_rewritten_stream_is_cut_where_the_component_says() {
 
 #[tokio::test(start_paused = true)]
 async fn faults_match_narrowly_and_end_by_themselves() {
-    let mut world = World::new(&["a", "b"]);
-    let adapters = world.engine.plugins.current().adapters.clone();
-    world.use_plugins(PluginSet { adapters, ..plugins() });
+    let world = world(&["a", "b"]);
     let current = world.engine.plugins.current();
     let chaos = &world.engine.chaos;
     for matching in [
@@ -218,34 +227,25 @@ async fn faults_match_narrowly_and_end_by_themselves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_share_is_kept_and_replays() {
-    let mut counts = Vec::new();
-    for _ in 0..2 {
-        let mut world = World::new(&["a", "b"]);
-        let adapters = world.engine.plugins.current().adapters.clone();
-        world.use_plugins(PluginSet { adapters, ..plugins() });
-        let current = world.engine.plugins.current();
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        let world = world(&["a", "b"]);
         let matching = FaultMatch { percent: Some(30.0), ..only("a") };
-        world.engine.chaos.arm(&current, order("slow", matching)).await.unwrap();
+        let fault = FaultOrder { ttl: Duration::from_secs(3600), ..order("slow", matching) };
+        world.engine.chaos.arm(&world.engine.plugins.current(), fault).await.unwrap();
         let mut hits = Vec::new();
         for _ in 0..1000 {
             let began = tokio::time::Instant::now();
             world.answer(&request(Protocol::Chat, false), &alias(&["a"])).await;
             hits.push(!began.elapsed().is_zero());
-            // Within the fault's life.
-            if world.engine.chaos.list().is_empty() {
-                world
-                    .engine
-                    .chaos
-                    .arm(&current, order("slow", FaultMatch { percent: Some(30.0), ..only("a") }))
-                    .await
-                    .unwrap();
-            }
         }
-        counts.push(hits);
+        let listed = world.engine.chaos.list();
+        runs.push((hits, listed[0].counts));
     }
-    let hit = counts[0].iter().filter(|hit| **hit).count();
+    let hit = runs[0].0.iter().filter(|hit| **hit).count();
     assert!((240..=360).contains(&hit), "{hit} of 1000 at 30 %");
-    assert_eq!(counts[0], counts[1], "the same seed decides the same");
+    assert_eq!(u64::try_from(hit).unwrap(), runs[0].1.injected);
+    assert!(runs.iter().all(|run| *run == runs[0]), "the same seed decides the same, every time");
 }
 
 #[test]
@@ -266,7 +266,7 @@ async fn orders_are_checked() {
     let world = World::new(&["a"]);
     let (chaos, plugins) = (&world.engine.chaos, plugins());
     let unknown = chaos.arm(&plugins, order("outrage", FaultMatch::default())).await.unwrap_err();
-    assert!(unknown.to_string().contains("known kinds: slow, limit"), "{unknown}");
+    assert!(unknown.to_string().contains("known kinds: connect-timeout, dns-nxdomain"), "{unknown}");
     let picky = chaos.arm(&plugins, order("picky", FaultMatch::default())).await.unwrap_err();
     assert!(matches!(&picky, ArmError::Config { path, .. } if path == "/x"), "{picky}");
     let too_much = FaultMatch { percent: Some(101.0), ..FaultMatch::default() };
@@ -276,7 +276,10 @@ async fn orders_are_checked() {
     for _ in 0..MAX_ARMED {
         chaos.arm(&plugins, order("hang", FaultMatch::default())).await.unwrap();
     }
-    assert_eq!(chaos.arm(&plugins, order("hang", FaultMatch::default())).await, Err(ArmError::Full));
+    assert_eq!(
+        chaos.arm(&plugins, order("hang", FaultMatch::default())).await,
+        Err(ArmError::Full { limit: MAX_ARMED })
+    );
     assert_eq!(chaos.disarm_all(), MAX_ARMED);
     assert!(!chaos.is_armed());
 }

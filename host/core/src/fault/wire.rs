@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::class::Class;
+use crate::event::FinishReason;
 use crate::ports::{Adapter, ByteSource, FaultAction, PlainReply, Shape, TransportFailure, WireReply};
 
 /// Low-cardinality name of an action.
@@ -15,10 +16,12 @@ pub(super) fn label(action: &FaultAction) -> &'static str {
         FaultAction::Pass => "delay",
         FaultAction::Respond(_) => "respond",
         FaultAction::Fail { .. } => "fail",
-        FaultAction::RefuseConnection => "refuse_connection",
-        FaultAction::Reset => "reset",
+        FaultAction::Answer { .. } => "answer",
+        FaultAction::Break(TransportFailure::ConnectTimeout) => "connect_timeout",
+        FaultAction::Break(TransportFailure::Reset(_)) => "reset",
+        FaultAction::Break(_) => "refuse_connection",
         FaultAction::Hang => "hang",
-        FaultAction::Rewrite => "rewrite",
+        FaultAction::Rewrite(_) => "rewrite",
     }
 }
 
@@ -36,13 +39,52 @@ pub(super) async fn failure(
     adapter: &dyn Adapter,
     class: Class,
     retry_after: Option<String>,
-    now: SystemTime,
-) -> WireReply {
+    status: Option<u16>,
+) -> PlainReply {
     let shape = Shape::Failure { class, retry_after: retry_after.clone(), in_stream: false };
-    match adapter.render(shape).await {
-        Ok(Some(plain)) => reply(plain, now),
-        Ok(None) | Err(_) => reply(generic_failure(class, retry_after), now),
-    }
+    let rendered = adapter.render(shape).await.ok().flatten();
+    let mut reply = rendered.unwrap_or_else(|| generic_failure(class, retry_after));
+    reply.status = status.unwrap_or(reply.status);
+    reply
+}
+
+/// An answer in the provider's own dialect, else in the generic chat shape.
+pub(super) async fn answer(
+    adapter: &dyn Adapter,
+    text: &str,
+    finish: FinishReason,
+    streaming: bool,
+) -> PlainReply {
+    let shape = Shape::Answer { text: text.to_owned(), finish, streaming };
+    let rendered = adapter.render(shape).await.ok().flatten();
+    rendered.unwrap_or_else(|| generic_answer(text, finish, streaming))
+}
+
+/// The shape that chat-compatible servers use.
+fn generic_answer(text: &str, finish: FinishReason, streaming: bool) -> PlainReply {
+    let reason = match finish {
+        FinishReason::Length => "length",
+        FinishReason::ToolCalls => "tool_calls",
+        FinishReason::ContentFilter => "content_filter",
+        _ => "stop",
+    };
+    let whole = |object: &str, choices: serde_json::Value| serde_json::json!({ "id": "chaos", "object": object, "created": 0, "model": "chaos", "choices": choices });
+    let (kind, body) = if streaming {
+        let chunk = |delta: serde_json::Value, reason: Option<&str>| {
+            let choices = serde_json::json!([{ "index": 0, "delta": delta, "finish_reason": reason }]);
+            format!("data: {}\n\n", whole("chat.completion.chunk", choices))
+        };
+        let first = chunk(serde_json::json!({ "role": "assistant", "content": text }), None);
+        let last = chunk(serde_json::json!({}), Some(reason));
+        ("text/event-stream", format!("{first}{last}data: [DONE]\n\n"))
+    } else {
+        let message = serde_json::json!({ "role": "assistant", "content": text });
+        let choices = serde_json::json!([{ "index": 0, "message": message, "finish_reason": reason }]);
+        ("application/json", whole("chat.completion", choices).to_string())
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    PlainReply { status: 200, headers, body: Bytes::from(body) }
 }
 
 /// The shape that chat-compatible servers use.

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Call, ConfigProblem, PlainReply, PluginFault, PluginRef};
+use http::HeaderMap;
+
+use super::{Call, ConfigProblem, PlainReply, PluginFault, PluginRef, TransportFailure};
 use crate::class::Class;
-use crate::event::WireEvent;
+use crate::event::{FinishReason, WireEvent};
 use crate::request::RequestId;
 use crate::target::TargetId;
 
@@ -29,6 +31,12 @@ pub struct FaultAttempt {
     pub number: u32,
     /// The request's number since the fault was armed.
     pub ordinal: u64,
+    /// A rough size of the prompt in tokens.
+    pub input_tokens: u32,
+    /// Attempts that the fault has let through since it was armed.
+    pub passed: u64,
+    /// The sum of their `input_tokens`.
+    pub passed_tokens: u64,
     /// hash(seed, experiment, ordinal).
     pub random: u64,
     /// Wall clock in ms.
@@ -50,15 +58,22 @@ pub enum FaultAction {
         class: Class,
         /// The provider's hint.
         retry_after: Option<String>,
+        /// Instead of the status that the provider would use.
+        status: Option<u16>,
     },
-    /// No connection.
-    RefuseConnection,
-    /// The connection breaks before headers.
-    Reset,
+    /// An answer in the provider's own shape.
+    Answer {
+        /// Its text.
+        text: String,
+        /// Its end.
+        finish: FinishReason,
+    },
+    /// No bytes come, as the transport would say it.
+    Break(TransportFailure),
     /// Nothing ever comes.
     Hang,
-    /// The reply runs through a transform.
-    Rewrite,
+    /// The reply runs through a transform; these headers replace the provider's.
+    Rewrite(HeaderMap),
 }
 
 /// First the delay, then the action.
@@ -77,6 +92,8 @@ pub enum FaultStep {
     Wait(Duration),
     /// These bytes as they are.
     Raw(Bytes),
+    /// So many bytes of filler.
+    Fill(u64),
     /// This frame.
     Send(WireEvent),
     /// A failure event in the provider's dialect, then the end.
@@ -102,6 +119,8 @@ pub trait Transform: Send {
 pub struct FaultKind {
     /// As operators arm it.
     pub name: String,
+    /// Where it strikes: `connect`, `headers`, `limits`, `stream`, `body`, `semantics`, `pool`.
+    pub layer: String,
     /// What it does.
     pub description: String,
     /// JSON Schema of its parameters.

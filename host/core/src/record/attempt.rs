@@ -147,6 +147,8 @@ pub struct Injected {
     pub kind: String,
     /// What it did, low-cardinality.
     pub action: &'static str,
+    /// Estimates may learn from the call.
+    pub teach: bool,
 }
 
 /// Where chaos writes down what it did to one call, at most once. Clones are the same place: a call that is given up in
@@ -197,6 +199,11 @@ impl Attempted {
     /// What chaos did to it.
     pub fn injected(&self) -> Option<&Injected> {
         self.injection.as_ref()?.get()
+    }
+
+    /// Chaos acted on it, and estimates are not to learn from that.
+    pub fn misleads(&self) -> bool {
+        self.injected().is_some_and(|injected| !injected.teach)
     }
 
     /// What it failed with.

@@ -69,7 +69,7 @@ struct Plan {
 
 /// What came of one attempt.
 enum Tried {
-    GoesOn(Next),
+    GoesOn(Box<Next>),
     /// The candidate may be asked in another way.
     NotThisWay,
     /// The candidate is out, and this is what its failure leaves to others; none: it could not be asked.
@@ -174,7 +174,7 @@ impl Continuation {
                     self.writes = candidate.target().clone();
                     self.degraded = worse(self.degraded, candidate.degraded);
                     ledger.spliced(&splice, self.degraded);
-                    return Some(next);
+                    return Some(*next);
                 }
                 Tried::NotThisWay => {}
                 Tried::Failed(next) => {
@@ -272,7 +272,7 @@ impl Continuation {
         let began = self.case.engine.clock.now();
         let injection = self.case.engine.chaos.injection();
         let number = ledger.attempt(candidate, Purpose::Splice, permit.is_probe(), injection.clone());
-        let call = Call { mode: plan.mode, candidate: candidate.clone(), permit, number, began };
+        let mut call = Call { mode: plan.mode, candidate: candidate.clone(), permit, number, began };
         let ended = match self.case.body(&mut Bodies::new(body), &call.candidate) {
             Err(failure) => Ended::Failed(failure),
             Ok(body) => {
@@ -285,6 +285,7 @@ impl Continuation {
                     until: attempt_limit(began, self.case.deadline, patience, last),
                     joint: Some(Box::new(self.joint(&call, splice, remains))),
                     injection,
+                    lesson: self.case.lesson(&mut call.permit),
                 };
                 Box::pin(attempt.run()).await
             }
@@ -325,7 +326,10 @@ impl Continuation {
                 permit.first_content(self.case.engine.clock.now().saturating_duration_since(began));
                 let stall = self.case.stall(&candidate);
                 match self.to_the_seam(first, &mut reading, stall).await {
-                    Ok(first) => return Tried::GoesOn(Next { first, reading, permit, began, number, stall }),
+                    Ok(first) => {
+                        let next = Next { first, reading, permit, began, number, stall };
+                        return Tried::GoesOn(Box::new(next));
+                    }
                     Err(failure) => {
                         let diverged = reading.diverged();
                         remains.account = reading.into_account(self.prompt_tokens());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::lesson::Lesson;
 use super::{Ask, TargetState};
 use crate::breaker::{Admission, Ticket, Weight};
 use crate::class::{Class, Failure, Side};
@@ -37,7 +38,8 @@ pub struct Permit {
     place: Option<Place>,
     /// Made with the first pause: most calls have none, and a permit is moved often.
     gaps: Option<Box<Gaps>>,
-    teaches: bool,
+    /// Only while faults are armed; holds the place then.
+    lesson: Option<Arc<Lesson>>,
 }
 
 impl Permit {
@@ -60,7 +62,7 @@ impl Permit {
             kind,
             place: Some(place),
             gaps: None,
-            teaches: true,
+            lesson: None,
         }
     }
 
@@ -74,13 +76,22 @@ impl Permit {
         self.ticket.as_ref().is_some_and(|ticket| ticket.admission() == Admission::Probe)
     }
 
-    /// Whatever happens to this call from now on is no news about its target: a fault was injected. Breaker and gates
-    /// still act on it, statistics and estimates do not hear of it.
-    pub fn unteach(&mut self) {
-        self.teaches = false;
-        if let Some(place) = self.place.take() {
-            let now = self.state.outside.clock.now();
-            self.state.outlook(self.kind).end(place, now, Evidence::Silent, None);
+    /// A handle for whoever may inject a fault into this call.
+    pub fn lesson(&mut self) -> Arc<Lesson> {
+        let (state, kind, place) = (&self.state, self.kind, &mut self.place);
+        let lesson =
+            self.lesson.get_or_insert_with(|| Arc::new(Lesson::new(Arc::clone(state), kind, place.take())));
+        Arc::clone(lesson)
+    }
+
+    fn teaches(&self) -> bool {
+        self.lesson.as_ref().is_none_or(|lesson| lesson.teaches())
+    }
+
+    fn take_place(&mut self) -> Option<Place> {
+        match &self.lesson {
+            Some(lesson) => lesson.take_place(),
+            None => self.place.take(),
         }
     }
 
@@ -93,10 +104,11 @@ impl Permit {
     /// streams; a plain answer only finishes, for its time is another thing than a first token's.
     pub fn first_content(&mut self, after: Duration) {
         let now = self.state.outside.clock.now();
+        let teaches = self.teaches();
         if let Some(ticket) = &mut self.ticket
             && !ticket.started()
         {
-            if self.teaches {
+            if teaches {
                 self.state.history().first_token(after);
             }
             self.state.announce(self.state.breaker.first_content(now, ticket));
@@ -111,7 +123,7 @@ impl Permit {
     pub fn finished(mut self) {
         let now = self.state.outside.clock.now();
         if let Some(ticket) = self.ticket.take() {
-            if self.teaches {
+            if self.teaches() {
                 self.state.history().ended(true);
             }
             self.came(now, now.saturating_duration_since(self.admitted));
@@ -139,7 +151,7 @@ impl Permit {
         let changes = match weight {
             Some(weight) => {
                 self.state.credit.failed(now);
-                if self.teaches {
+                if self.teaches() {
                     self.state.history().ended(false);
                 }
                 self.state.breaker.failed(now, ticket, weight, failure.retry_after)
@@ -151,7 +163,7 @@ impl Permit {
 
     /// The call no longer waits: what it waited for came.
     fn came(&mut self, now: Instant, after: Duration) {
-        if let Some(place) = self.place.take() {
+        if let Some(place) = self.take_place() {
             self.state.outlook(self.kind).end(place, now, Evidence::Took(after), Some(false));
             self.state.limit.succeeded();
             self.state.credit.answered(now);
@@ -160,8 +172,9 @@ impl Permit {
 
     /// The call failed: before it came, or later.
     fn waited_in_vain(&mut self, now: Instant, failure: &Failure, counts: bool) {
+        let place = self.take_place();
         let outlook = self.state.outlook(self.kind);
-        match self.place.take() {
+        match place {
             Some(place) => {
                 let age = now.saturating_duration_since(self.admitted);
                 let evidence = match failure.class {
@@ -172,7 +185,7 @@ impl Permit {
                 };
                 outlook.end(place, now, evidence, counts.then_some(true));
             }
-            None if counts && self.teaches => outlook.broke(now),
+            None if counts && self.teaches() => outlook.broke(now),
             None => {}
         }
     }
@@ -180,7 +193,7 @@ impl Permit {
     /// What the failure says about how much the target takes.
     fn slow_down(&self, now: Instant, failure: &Failure) {
         let is_the_targets = matches!(failure.side, Side::Upstream | Side::Chaos);
-        if !self.teaches || !is_the_targets {
+        if !self.teaches() || !is_the_targets {
             return;
         }
         match failure.class {
@@ -234,16 +247,17 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
+        if let Some(place) = self.take_place() {
             let now = self.state.outside.clock.now();
             let age = now.saturating_duration_since(self.admitted);
             self.state.outlook(self.kind).end(place, now, Evidence::Outlasted(age), None);
         }
-        if let Some(gaps) = self.gaps.take().filter(|_| self.teaches) {
+        let teaches = self.teaches();
+        if let Some(gaps) = self.gaps.take().filter(|_| teaches) {
             self.state.outlook(self.kind).paused(&gaps);
         }
         if let Some(ticket) = self.ticket.take() {
-            if ticket.started() && self.teaches {
+            if ticket.started() && self.teaches() {
                 self.state.history().ended(true);
             }
             if ticket.admission() != Admission::Normal {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use seawall_core::class::Class;
-use seawall_core::event::WireEvent;
+use seawall_core::event::{FinishReason, WireEvent};
 use seawall_core::note::Circuit;
 use seawall_core::ports::{
-    CandidateStats, FaultAction, FaultAttempt, FaultStep, PluginSource, RouteQuestion,
+    CandidateStats, FaultAction, FaultAttempt, FaultStep, PluginSource, RouteQuestion, TransportFailure,
 };
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
@@ -75,6 +75,9 @@ fn attempt() -> FaultAttempt {
         streaming: true,
         number: 1,
         ordinal: 1,
+        input_tokens: 3,
+        passed: 4,
+        passed_tokens: 17,
         random: 7,
         now_ms: 42,
         armed_for_ms: 5,
@@ -86,7 +89,7 @@ async fn faults_decide_and_rewrite() {
     let house = House::new(&[("faults", &guests().fault)], Vec::new());
     let set = house.host.current();
     let faults = &set.faults["faults"];
-    assert_eq!(faults.kinds().len(), 7);
+    assert_eq!(faults.kinds().len(), 8);
     let decide = async |kind: &str| faults.decide(kind, &attempt(), "{}").await.unwrap();
 
     assert!(matches!(decide("pass").await.action, FaultAction::Pass));
@@ -97,12 +100,21 @@ async fn faults_decide_and_rewrite() {
     );
     let fail = decide("fail").await.action;
     assert!(
-        matches!(fail, FaultAction::Fail { class: Class::RateLimited, retry_after: Some(s) } if s == "7")
+        matches!(fail, FaultAction::Fail { class: Class::RateLimited, retry_after: Some(s), status: None } if s == "7")
     );
-    assert!(matches!(decide("refuse").await.action, FaultAction::RefuseConnection));
-    assert!(matches!(decide("reset").await.action, FaultAction::Reset));
+    let dressed = faults.decide("fail", &attempt(), "{\"dress\":1}").await.unwrap().action;
+    assert!(matches!(dressed, FaultAction::Fail { status: Some(200), .. }));
+    let answer = decide("answer").await.action;
+    assert!(matches!(answer, FaultAction::Answer { text, finish: FinishReason::Length } if text == "17"));
+    let broken = async |kind: &str| match decide(kind).await.action {
+        FaultAction::Break(failure) => Some(failure),
+        _ => None,
+    };
+    assert!(matches!(broken("refuse").await, Some(TransportFailure::Connect(_))));
+    assert!(matches!(broken("reset").await, Some(TransportFailure::Reset(_))));
     assert!(matches!(decide("hang").await.action, FaultAction::Hang));
-    assert!(matches!(decide("double").await.action, FaultAction::Rewrite));
+    let double = decide("double").await.action;
+    assert!(matches!(double, FaultAction::Rewrite(headers) if headers["x-doubled"] == "yes"));
     for (kind, config, code) in
         [("pass", "{\"trap\":1}", "P030"), ("respond", "{\"status\":1}", "P045"), ("unknown", "{}", "P047")]
     {
@@ -121,7 +133,10 @@ async fn faults_decide_and_rewrite() {
             FaultStep::Send(frame.clone())
         ]
     );
-    assert_eq!(transform.finish().await.unwrap(), [FaultStep::Raw("tail".into()), FaultStep::End]);
+    assert_eq!(
+        transform.finish().await.unwrap(),
+        [FaultStep::Raw("tail".into()), FaultStep::Fill(9), FaultStep::End]
+    );
     let mut later = faults.transform("double", &attempt(), "{\"later\":1}").await.unwrap();
     assert_eq!(later.piece(vec![frame.clone()]).await.unwrap_err().code, "P030");
     assert_eq!(later.piece(vec![frame]).await.unwrap_err().code, "P038");

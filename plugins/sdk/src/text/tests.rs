@@ -26,19 +26,3 @@ fn long_messages_end_between_letters() {
     let long = safe(&"ü".repeat(5000));
     assert_eq!((long.chars().count(), long.ends_with("...")), (603, true));
 }
-
-#[test]
-fn the_nearest_name_is_near() {
-    let known = ["auth", "stream_usage", "drop", "extra_body"];
-    let cases = [
-        ("stream_usgae", Some("stream_usage")),
-        ("atuh", None),
-        ("aut", Some("auth")),
-        ("extra-body", Some("extra_body")),
-        ("temperature", None),
-        ("", None),
-    ];
-    for (wanted, expected) in cases {
-        assert_eq!(nearest(wanted, known), expected, "{wanted}");
-    }
-}

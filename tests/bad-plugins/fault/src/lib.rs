@@ -12,6 +12,7 @@ impl exports::seawall::plugin::fault::Guest for Component {
     fn describe() -> Catalogue {
         let kind = |name: &str| Kind {
             name: name.into(),
+            layer: "headers".into(),
             description: format!("does {name}"),
             config_schema: "{}".into(),
         };
@@ -22,7 +23,9 @@ impl exports::seawall::plugin::fault::Guest for Component {
                 description: "one of each".into(),
                 config_schema: None,
             },
-            kinds: ["pass", "respond", "fail", "refuse", "reset", "hang", "double"].map(kind).into(),
+            kinds: ["pass", "respond", "fail", "answer", "refuse", "reset", "hang", "double"]
+                .map(kind)
+                .into(),
         }
     }
 
@@ -45,13 +48,18 @@ impl exports::seawall::plugin::fault::Guest for Component {
                 headers: vec![Header { name: "x-fault".into(), value: a.provider }],
                 body: b"down".to_vec(),
             }),
-            "fail" => {
-                Action::Fail(ClassFailure { class: ErrorClass::RateLimited, retry_after: Some("7".into()) })
+            "fail" => Action::Fail(ClassFailure {
+                class: ErrorClass::RateLimited,
+                retry_after: Some("7".into()),
+                status: config.contains("dress").then_some(200),
+            }),
+            "answer" => {
+                Action::Answer(FakeAnswer { text: a.passed_tokens.to_string(), finish: FinishReason::Length })
             }
             "refuse" => Action::RefuseConnection,
             "reset" => Action::Reset,
             "hang" => Action::Hang,
-            "double" => Action::Rewrite,
+            "double" => Action::Rewrite(vec![Header { name: "x-doubled".into(), value: "yes".into() }]),
             other => return Err(format!("no kind {other}")),
         };
         Ok(Verdict { delay_ms: 25, action })
@@ -73,7 +81,7 @@ impl GuestTransform for Doubling {
     }
 
     fn finish(&self) -> Vec<Step> {
-        vec![Step::Raw(b"tail".to_vec()), Step::End]
+        vec![Step::Raw(b"tail".to_vec()), Step::Fill(9), Step::End]
     }
 }
 

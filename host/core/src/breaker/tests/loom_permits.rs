@@ -325,8 +325,8 @@ fn broken() -> Failure {
 
 fn opened() -> Stage {
     let stage = Stage::new(1);
-    for _ in 0..3 {
-        stage.acquire(&id(), 1, LEASE, true).unwrap().failed(&broken());
+    for request in 0..3 {
+        stage.acquire(&id(), request, LEASE, true).unwrap().failed(&broken());
     }
     stage
 }

@@ -80,7 +80,7 @@ async fn every_end_of_a_call_ends_its_wait() {
     assert_eq!(waiting(), 3, "an end without content");
     all.pop().unwrap().failed(&Failure::new(Class::ServerError, "x"));
     assert_eq!(waiting(), 2, "a failure");
-    all.pop().unwrap().unteach();
+    all.pop().unwrap().lesson().spoil();
     assert_eq!(waiting(), 1, "an injected fault");
     drop(all);
     assert_eq!(waiting(), 0, "a client that left");
@@ -130,13 +130,13 @@ async fn an_injected_fault_teaches_nothing_and_still_opens() {
     let mut broken = house.acquire("p/a").unwrap();
     broken.first_content(MS(500));
     let began = house.forecast("p/a");
-    broken.unteach();
+    broken.lesson().spoil();
     broken.paused(S(9));
     broken.failed(&Failure::new(Class::StreamBroken, "x"));
     let calls: Vec<_> = (0..3).map(|_| house.acquire("p/a").unwrap()).collect();
     tokio::time::advance(S(10)).await;
     for mut permit in calls {
-        permit.unteach();
+        permit.lesson().spoil();
         permit.failed(&Failure::new(Class::TimeoutFirstToken, "x"));
     }
     let after = house.forecast("p/a");
@@ -145,7 +145,7 @@ async fn an_injected_fault_teaches_nothing_and_still_opens() {
     assert_eq!(house.state("p/a").stats().samples, stats.samples);
     assert_eq!(house.state("p/a").circuit(), Circuit::Open);
     let mut limited = house.acquire("p/b").unwrap();
-    limited.unteach();
+    limited.lesson().spoil();
     limited.failed(&failure(Class::RateLimited, Scope::Model, Some(1)));
     assert_eq!(house.gate("p/b"), Some(Gate::Rate));
     tokio::time::advance(S(1)).await;

@@ -9,7 +9,7 @@ use seawall_core::egress::{self, EgressFault};
 use seawall_core::event::{Event, Finish, FinishReason, StreamEvent, ToolDelta, Usage, WireEvent};
 use seawall_core::ports::{
     Answer, Auth, BodyPlan, ConfigProblem, FaultAction, FaultStep, FaultVerdict, Framing, PlainReply,
-    ReplyFormat, WirePlan,
+    ReplyFormat, TransportFailure, WirePlan,
 };
 use seawall_core::request::Protocol;
 use seawall_core::target::Capabilities;
@@ -191,15 +191,15 @@ fn stream_event(event: provider::Event) -> Checked<Event> {
     })
 }
 
-fn finish_reason(reason: provider::FinishReason) -> FinishReason {
+fn finish_reason(reason: types::FinishReason) -> FinishReason {
     match reason {
-        provider::FinishReason::Stop => FinishReason::Stop,
-        provider::FinishReason::StopSequence => FinishReason::StopSequence,
-        provider::FinishReason::Length => FinishReason::Length,
-        provider::FinishReason::ToolCalls => FinishReason::ToolCalls,
-        provider::FinishReason::ContentFilter => FinishReason::ContentFilter,
-        provider::FinishReason::Paused => FinishReason::Paused,
-        provider::FinishReason::Other => FinishReason::Other,
+        types::FinishReason::Stop => FinishReason::Stop,
+        types::FinishReason::StopSequence => FinishReason::StopSequence,
+        types::FinishReason::Length => FinishReason::Length,
+        types::FinishReason::ToolCalls => FinishReason::ToolCalls,
+        types::FinishReason::ContentFilter => FinishReason::ContentFilter,
+        types::FinishReason::Paused => FinishReason::Paused,
+        types::FinishReason::Other => FinishReason::Other,
     }
 }
 
@@ -299,9 +299,18 @@ pub(crate) fn config_problems(problems: Vec<types::ConfigProblem>) -> Vec<Config
 
 /// A reply that a plugin made up, from a fault or in a provider's dialect.
 pub(crate) fn plain_reply(status: u16, headers: Vec<types::Header>, body: Vec<u8>) -> Checked<PlainReply> {
-    if !(200..=599).contains(&status) {
-        return Err(Problem::new(Code::BadAnswer, format!("{status} is no status of a reply")));
+    let (status, headers) = (reply_status(status)?, reply_headers(headers)?);
+    Ok(PlainReply { status, headers, body: body.into() })
+}
+
+fn reply_status(status: u16) -> Checked<u16> {
+    if (200..=599).contains(&status) {
+        return Ok(status);
     }
+    Err(Problem::new(Code::BadAnswer, format!("{status} is no status of a reply")))
+}
+
+fn reply_headers(headers: Vec<types::Header>) -> Checked<HeaderMap> {
     let mut map = HeaderMap::new();
     for header in headers {
         let bad =
@@ -310,7 +319,7 @@ pub(crate) fn plain_reply(status: u16, headers: Vec<types::Header>, body: Vec<u8
         let value = HeaderValue::from_str(&header.value).map_err(|_| bad())?;
         map.try_append(name, value).map_err(|_| bad())?;
     }
-    Ok(PlainReply { status, headers: map, body: body.into() })
+    Ok(map)
 }
 
 pub(crate) fn verdict(verdict: fault::Verdict) -> Checked<FaultVerdict> {
@@ -319,13 +328,20 @@ pub(crate) fn verdict(verdict: fault::Verdict) -> Checked<FaultVerdict> {
         fault::Action::Respond(reply) => {
             FaultAction::Respond(plain_reply(reply.status, reply.headers, reply.body)?)
         }
-        fault::Action::Fail(failure) => {
-            FaultAction::Fail { class: class(failure.class), retry_after: failure.retry_after }
+        fault::Action::Fail(failure) => FaultAction::Fail {
+            class: class(failure.class),
+            retry_after: failure.retry_after,
+            status: failure.status.map(reply_status).transpose()?,
+        },
+        fault::Action::Answer(answer) => {
+            FaultAction::Answer { text: answer.text, finish: finish_reason(answer.finish) }
         }
-        fault::Action::RefuseConnection => FaultAction::RefuseConnection,
-        fault::Action::Reset => FaultAction::Reset,
+        fault::Action::RefuseConnection => {
+            FaultAction::Break(TransportFailure::Connect("connection refused".to_owned()))
+        }
+        fault::Action::Reset => FaultAction::Break(TransportFailure::Reset("connection reset".to_owned())),
         fault::Action::Hang => FaultAction::Hang,
-        fault::Action::Rewrite => FaultAction::Rewrite,
+        fault::Action::Rewrite(headers) => FaultAction::Rewrite(reply_headers(headers)?),
     };
     Ok(FaultVerdict { delay: Duration::from_millis(verdict.delay_ms.into()), action })
 }
@@ -336,6 +352,7 @@ pub(crate) fn steps(steps: Vec<fault::Step>) -> Vec<FaultStep> {
         .map(|step| match step {
             fault::Step::WaitMs(ms) => FaultStep::Wait(Duration::from_millis(ms.into())),
             fault::Step::Raw(bytes) => FaultStep::Raw(bytes.into()),
+            fault::Step::Fill(bytes) => FaultStep::Fill(bytes),
             fault::Step::Send(frame) => FaultStep::Send(WireEvent {
                 headers: Vec::new(),
                 event: frame.event,

@@ -12,7 +12,7 @@ use seawall_core::ports::{
 };
 
 use super::exports::{dialect, fault, policy, provider};
-use super::imports::types::{ErrorClass, Header};
+use super::imports::types::{self, ErrorClass, Header};
 
 /// Headers for a guest. Cookies are somebody's credentials.
 /// The headers of a reply. What they say about the way and not about the answer stays outside: there are many of these,
@@ -87,15 +87,15 @@ pub(crate) fn error_class(class: Class) -> ErrorClass {
     }
 }
 
-fn finish_reason(reason: FinishReason) -> provider::FinishReason {
+fn finish_reason(reason: FinishReason) -> types::FinishReason {
     match reason {
-        FinishReason::Stop => provider::FinishReason::Stop,
-        FinishReason::StopSequence => provider::FinishReason::StopSequence,
-        FinishReason::Length => provider::FinishReason::Length,
-        FinishReason::ToolCalls => provider::FinishReason::ToolCalls,
-        FinishReason::ContentFilter => provider::FinishReason::ContentFilter,
-        FinishReason::Paused => provider::FinishReason::Paused,
-        FinishReason::Other => provider::FinishReason::Other,
+        FinishReason::Stop => types::FinishReason::Stop,
+        FinishReason::StopSequence => types::FinishReason::StopSequence,
+        FinishReason::Length => types::FinishReason::Length,
+        FinishReason::ToolCalls => types::FinishReason::ToolCalls,
+        FinishReason::ContentFilter => types::FinishReason::ContentFilter,
+        FinishReason::Paused => types::FinishReason::Paused,
+        FinishReason::Other => types::FinishReason::Other,
     }
 }
 
@@ -162,6 +162,9 @@ pub(crate) fn attempt(attempt: &FaultAttempt) -> fault::Attempt {
         streaming: attempt.streaming,
         attempt: attempt.number,
         ordinal: attempt.ordinal,
+        input_tokens: attempt.input_tokens,
+        passed: attempt.passed,
+        passed_tokens: attempt.passed_tokens,
         random: attempt.random,
         now_ms: attempt.now_ms,
         armed_for_ms: attempt.armed_for_ms,
