@@ -16,12 +16,12 @@ use crate::class::{Class, Failure};
 use crate::target::TargetId;
 use crate::targets::Permit;
 
-const FIRST: RequestId = RequestId(1);
-
 /// A breaker in the state that a story begins with. What tests count with is no business of the checker: each standard
 /// atomic is one step for it.
 struct Scene {
     breaker: Breaker,
+    /// Calls asked for so far, each of a request of its own.
+    asked: Count,
     /// Changes told so far.
     told: Count,
 }
@@ -31,7 +31,7 @@ impl Scene {
     fn closed(now: Instant, failures: u32) -> Arc<Self> {
         let settings = BreakerSettings { ramp: Duration::ZERO, probes: 1, ..BreakerSettings::default() };
         let breaker = Breaker::new(settings, now, Arc::new(Random::seeded(1)));
-        let scene = Arc::new(Self { breaker, told: Count::new(0) });
+        let scene = Arc::new(Self { breaker, asked: Count::new(0), told: Count::new(0) });
         for _ in 0..failures {
             let ticket = scene.admitted(now);
             scene.fail(now, ticket);
@@ -49,7 +49,8 @@ impl Scene {
     }
 
     fn acquire(&self, at: Instant) -> Option<Ticket> {
-        let (result, events) = self.breaker.try_acquire(at, FIRST, LEASE, false);
+        let request = RequestId(self.asked.fetch_add(1, Ordering::Relaxed) as u64);
+        let (result, events) = self.breaker.try_acquire(at, request, LEASE, false);
         self.hear(&events);
         result.ok()
     }
