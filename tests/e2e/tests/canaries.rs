@@ -6,7 +6,7 @@ use std::path::Path;
 
 use seawall_e2e::canary::{ADMIN_PLACES, Canaries, talkative_upstream};
 use seawall_e2e::kills::Process;
-use seawall_e2e::{block_on, eventually};
+use seawall_e2e::{block_on, eventually, http_client};
 use serde_json::json;
 
 #[test]
@@ -43,7 +43,7 @@ fn planted_secrets_appear_nowhere() {
         fs::write(&config, text).expect("a file");
         let log = folder.path().join("log");
         let process = Process::start(Path::new(env!("CARGO_BIN_EXE_kills")), &config, &log).await;
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = http_client();
         let mut complaints = Vec::new();
         let mut look = |place: String, text: &str, canaries: &Canaries| {
             complaints.extend(canaries.nowhere(text).iter().map(|planted| format!("{planted}, in {place}")));
