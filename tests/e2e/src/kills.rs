@@ -85,12 +85,8 @@ impl Process {
     async fn spawn(command: &mut Command, log: &Path) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(log).expect("a log");
         let began = Instant::now();
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .expect("a process");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().expect("a process");
         let mut said = BufReader::new(child.stdout.take().expect("its output")).lines();
         let line = said.next_line().await.expect("a line").expect("the gateway serves");
         let (url, admin_url) = line.split_once(' ').expect("two addresses");
@@ -369,8 +365,17 @@ pub async fn gateway(config: &Path, largest_file: Option<u64>) {
         ..StartOptions::default()
     };
     let running = server::start(config, options).await.expect("the gateway starts");
-    println!("http://{} http://{}", running.data_addr, running.admin_addr);
-    running.wait().await;
+    let mut said = Some(format!("http://{} http://{}", running.data_addr, running.admin_addr));
+    let mut waiting = std::pin::pin!(running.wait());
+    std::future::poll_fn(|cx| {
+        let ended = waiting.as_mut().poll(cx);
+        // Only now a request to stop would be heard.
+        if let Some(line) = said.take() {
+            println!("{line}");
+        }
+        ended
+    })
+    .await;
 }
 
 /// As a full disk: no file grows beyond this. The limit can be lifted from outside.
