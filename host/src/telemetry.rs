@@ -37,7 +37,9 @@ pub fn init(format: LogFormat) -> LogFormat {
     let filter = filter(&std::env::var("SEAWALL_LOG").unwrap_or_default());
     let terminal = std::io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // A line that cannot be written (its disk is full) is lost; complaining about it on the same disk would panic.
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines.log_internal_errors(false);
     let format = match format {
         LogFormat::Auto if terminal => LogFormat::Text,
         LogFormat::Auto => LogFormat::Json,
