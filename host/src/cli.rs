@@ -3,8 +3,10 @@
 //! Exit codes: 0 good; 1 something that was given is wrong (a configuration, a plugin); 2 the command could not do its
 //! work; 64 the command line itself is wrong.
 
+mod chaos;
 mod config;
 mod demo;
+mod desk;
 mod operators;
 mod output;
 mod plugin;
@@ -14,10 +16,12 @@ mod sim;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use self::desk::DeskError;
 pub use self::plugins::PluginsError;
 use crate::config::ConfigErrors;
 use crate::server::StartError;
@@ -45,6 +49,8 @@ enum Command {
     /// List and check plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Break things on purpose in a running gateway, and see what comes of it.
+    Chaos(chaos::Chaos),
 }
 
 /// What a command found.
@@ -71,6 +77,20 @@ pub enum CliError {
     /// The gateway could not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The gateway that is running does not answer, or refuses.
+    #[error("{0}")]
+    Desk(#[from] DeskError),
+    /// A scenario file is wrong.
+    #[error("the scenario {} has a problem:\n{error}", file.display())]
+    Scenario {
+        /// Which file.
+        file: PathBuf,
+        /// Where and what.
+        error: String,
+    },
+    /// There is nothing to report.
+    #[error("no experiment has run since the gateway started; `seawall chaos run SCENARIO` runs one")]
+    NoExperiment,
     /// The operating system says no.
     #[error("{doing}")]
     Io {
@@ -101,9 +121,18 @@ impl CliError {
         }
     }
 
+    fn was_given_wrong(&self) -> bool {
+        let refused = |status: u16| (400..500).contains(&status) && status != 401;
+        match self {
+            Self::Config(_) | Self::Scenario { .. } => true,
+            Self::Desk(DeskError::Refused { status, .. }) => refused(*status),
+            _ => false,
+        }
+    }
+
     /// 1 when something given was wrong, else 2.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Self::Config(_)) { 1 } else { 2 })
+        ExitCode::from(if self.was_given_wrong() { 1 } else { 2 })
     }
 }
 
@@ -125,6 +154,7 @@ impl Cli {
             Command::Sim(sim) => sim.run().await,
             Command::Config(command) => command.run(),
             Command::Plugin(command) => command.run(),
+            Command::Chaos(chaos) => chaos.run().await,
         }
     }
 }

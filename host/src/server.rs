@@ -189,6 +189,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         control: plugins.clone(),
         notes: Arc::clone(&notes),
         tasks: clients.clone(),
+        background: background.clone(),
         phase: shutdown.watch(),
         started,
     };

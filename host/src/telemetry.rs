@@ -14,6 +14,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use seawall_core::availability::Availability;
+use seawall_core::experiment::Lab;
 use seawall_core::note::Note;
 use seawall_core::ports::Observer;
 use tokio::sync::broadcast;
@@ -63,6 +64,7 @@ pub struct Notes {
     live: broadcast::Sender<Arc<Note>>,
     counters: Counters,
     availability: Availability,
+    lab: Arc<Lab>,
 }
 
 impl Default for Notes {
@@ -78,6 +80,7 @@ impl Notes {
             live: broadcast::Sender::new(LIVE_BUFFER),
             counters: Counters::default(),
             availability: Availability::new(),
+            lab: Arc::new(Lab::new()),
         }
     }
 
@@ -95,12 +98,19 @@ impl Notes {
     pub fn availability(&self) -> &Availability {
         &self.availability
     }
+
+    /// Experiments, running and done.
+    pub fn lab(&self) -> &Arc<Lab> {
+        &self.lab
+    }
 }
 
 impl Observer for Notes {
     fn note(&self, note: Note) {
         self.counters.count(&note);
-        self.availability.note(&note, Instant::now());
+        let now = Instant::now();
+        self.availability.note(&note, now);
+        self.lab.note(&note, now);
         log::line(&note);
         if self.live.receiver_count() > 0 {
             // An error means that the last watcher has just left.

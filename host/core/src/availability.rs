@@ -267,7 +267,7 @@ fn counts_against(class: Class) -> bool {
 }
 
 /// What a client saw; nothing where it left or its request would have failed everywhere.
-fn seen(outcome: Outcome, class: Option<Class>) -> Option<bool> {
+pub(crate) fn seen(outcome: Outcome, class: Option<Class>) -> Option<bool> {
     /// Bad request, no such model, gone.
     const ITS_OWN: [u16; 3] = [400, 404, 499];
     match outcome {

@@ -25,8 +25,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::aim::FaultQuestion;
-use self::armed::{Armed, Draw, Source, is_harmful};
+pub(crate) use self::armed::Armed;
 pub use self::armed::{ArmedStatus, Counts};
+use self::armed::{Draw, Source, is_harmful};
 pub use self::catalogue::{Entry, catalogue};
 pub use self::error::ArmError;
 pub use self::order::{FaultMatch, FaultOrder, HeaderMatch, Tier};
@@ -110,8 +111,23 @@ impl Chaos {
         self.any.load(Ordering::Acquire)
     }
 
+    /// Whether this could be armed now, its number aside.
+    pub async fn check(&self, plugins: &PluginSet, order: &FaultOrder) -> Result<(), ArmError> {
+        order.check(&self.caps())?;
+        catalogue::find(plugins, order).await.map(drop)
+    }
+
     /// Arms a fault after its parameters have been checked; its id.
     pub async fn arm(&self, plugins: &PluginSet, order: FaultOrder) -> Result<u64, ArmError> {
+        self.arm_watched(plugins, order).await.map(|armed| armed.id)
+    }
+
+    /// As [`Self::arm`], for whoever counts on.
+    pub(crate) async fn arm_watched(
+        &self,
+        plugins: &PluginSet,
+        order: FaultOrder,
+    ) -> Result<Arc<Armed>, ArmError> {
         let caps = self.caps();
         order.check(&caps)?;
         let source = catalogue::find(plugins, &order).await?;
@@ -123,10 +139,11 @@ impl Chaos {
         if list.len() >= limit {
             return Err(ArmError::Full { limit });
         }
-        list.push(Arc::new(Armed::new(id, order, source, now)));
+        let armed = Arc::new(Armed::new(id, order, source, now));
+        list.push(Arc::clone(&armed));
         *slot = Arc::new(list);
         self.any.store(true, Ordering::Release);
-        Ok(id)
+        Ok(armed)
     }
 
     /// Disarms one; whether it was armed.
@@ -229,6 +246,7 @@ impl Chaos {
                 kind: fault.order.kind.clone(),
                 action: wire::label(&verdict.action),
                 teach: fault.order.teach,
+                experiment: fault.order.experiment.clone(),
             });
             return Some(Hit { armed: Arc::clone(fault), injector, attempt, verdict });
         }

@@ -1,5 +1,6 @@
 //! Notes: what the core tells whoever watches (logs, metrics, the live view, the audit). Never content, never secrets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::{Class, Failure};
@@ -347,6 +348,8 @@ pub enum Note {
         action: &'static str,
         /// It counts as news about the provider.
         teach: bool,
+        /// The experiment it belongs to.
+        experiment: Option<Arc<str>>,
     },
     /// A plugin misbehaved; its candidate is lost.
     PluginFault {

@@ -80,6 +80,7 @@ fn admin() -> (Admin, Shutdown) {
         control: Arc::new(NoPlugins),
         notes: Arc::new(Notes::new()),
         tasks: Tasks::new(),
+        background: Tasks::new(),
         phase: shutdown.watch(),
         started: Instant::now(),
     };
@@ -145,6 +146,7 @@ async fn the_token_opens_every_route() {
         "/admin/plugins",
         "/admin/chaos/catalogue",
         "/admin/chaos/faults",
+        "/admin/chaos/experiments",
     ] {
         assert_eq!(call(&routes, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
     }

@@ -261,6 +261,7 @@ async fn requests_that_met_an_injected_fault_are_in_no_figure() {
         kind: "outage".to_owned(),
         action: "status",
         teach: false,
+        experiment: None,
     };
     for _ in 0..50 {
         availability.note(&injected, now);
@@ -287,6 +288,7 @@ async fn names_that_clients_make_up_are_not_remembered() {
                 kind: String::new(),
                 action: "",
                 teach: false,
+                experiment: None,
             },
             now,
         );
