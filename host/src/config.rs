@@ -23,6 +23,7 @@ mod resilience;
 mod resolve;
 mod secret;
 mod source;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -45,6 +46,7 @@ use seawall_core::settings::{Alias, CapabilityOverrides, Timeouts};
 use seawall_core::target::ProviderName;
 use secrecy::SecretString;
 pub use source::Source;
+pub use templates::Templates;
 
 /// Everything the gateway needs to know, valid as a whole.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, Provider>,
     /// Model names of clients' choice, by name.
     pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// The operator's words around clients' system prompts.
+    pub templates: Templates,
     /// When a target is left alone.
     pub breaker: BreakerSettings,
     /// Time limits of a target that is named directly.

@@ -191,6 +191,7 @@ impl Live {
     fn finish(self, bytes: BytesMut) -> Bytes {
         let Self { reading, permit, mut ledger, .. } = self;
         permit.finished();
+        ledger.counted(reading.counted());
         ledger.streamed(reading.usage(), reading.spent());
         bytes.freeze()
     }
@@ -200,6 +201,9 @@ impl Live {
         let Self { reading, permit, began, number, ledger, client, deadline, continuation, timer, .. } =
             *self;
         permit.failed(&failure);
+        let mut ledger = ledger;
+        ledger.counted(reading.counted());
+        ledger.broke(number, &failure);
         let going_on =
             continuation.filter(|continuation| continuation.applies(&failure)).and_then(|continuation| {
                 let remains = reading.into_remains(continuation.prompt_tokens())?;
@@ -208,7 +212,6 @@ impl Live {
         let Some((mut continuation, remains)) = going_on else {
             return (interrupt(bytes, ledger, client, &failure), None);
         };
-        let mut ledger = ledger;
         ledger.attempt_failed(continuation.target(), number, &failure, began);
         let between = async move {
             let Some(next) = continuation.go_on(&mut ledger, remains, &failure).await else {

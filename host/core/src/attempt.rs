@@ -14,11 +14,12 @@ use crate::class::{Class, Failure, Side};
 use crate::event::{FinishReason, Usage};
 use crate::fault::FaultQuestion;
 use crate::ports::{
-    AdapterError, AdapterTarget, ByteSource, Call, Framing, PlainReply, PluginFault, RawFailure, ReplyFormat,
-    TransportFailure, WirePlan, WireReply, WireRequest,
+    AdapterError, AdapterTarget, Answer, ByteSource, Call, Framing, PlainReply, PluginFault, RawFailure,
+    ReplyFormat, TransportFailure, WirePlan, WireReply, WireRequest,
 };
-use crate::protocol::{self, Inspected};
+use crate::protocol::{self, AnswerFacts, Inspected, WriterContext};
 use crate::reading::{Reading, ReadingSetup};
+use crate::record::Injection;
 use crate::request::{Protocol, Request};
 use crate::settings::Atomic;
 use crate::splice::{self, Joint};
@@ -39,6 +40,8 @@ pub(crate) struct Attempt {
     pub(crate) joint: Option<Box<Joint>>,
     /// What the call may teach; only while faults are armed.
     pub(crate) lesson: Option<Arc<Lesson>>,
+    /// Where chaos says what it did to it; none where nothing was armed when it began.
+    pub(crate) injection: Option<Injection>,
 }
 
 /// How an attempt ended.
@@ -117,9 +120,9 @@ impl Attempt {
     /// Transport, with whatever chaos has armed for this attempt in between.
     fn send(&self, wire: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
         let engine = &self.case.engine;
-        if !engine.chaos.is_armed() {
+        let Some(injection) = &self.injection else {
             return engine.upstream.send(wire);
-        }
+        };
         Box::pin(async move {
             let Some(wish) = self.case.alias.targets.get(self.candidate.wish) else {
                 return engine.upstream.send(wire).await;
@@ -133,6 +136,7 @@ impl Attempt {
                 adapter: &self.candidate.adapter,
                 plugins: &self.case.plugins,
                 targets: &engine.targets,
+                injection,
             };
             engine.chaos.send(&question, engine.upstream.as_ref(), wire, self.lesson.as_deref()).await
         })
@@ -182,27 +186,35 @@ impl Attempt {
         let cap = self.case.engine.limits.max_answer_bytes;
         let body = self.in_time(read_whole(body, cap)).await?.map_err(transport_failure)?;
         let spoken = self.body.protocol();
-        let answer = match format {
-            ReplyFormat::Same | ReplyFormat::Watched => body,
-            ReplyFormat::Custom(_) => {
-                // What an adapter has read needs them no more: it tells of an error by itself.
-                let reply = PlainReply { status, headers: std::mem::take(&mut headers), body };
-                let parsed = self.candidate.adapter.parse(spoken, target, reply).await;
-                parsed.map_err(|e| self.adapter_failure(e))?.body
-            }
-        };
-        let (empty, usage) = match protocol::inspect_answer(spoken, &answer) {
-            Inspected::Answer { empty, finish, usage } => {
-                (empty && finish.is_none_or(|reason| reason == FinishReason::Stop), usage)
-            }
-            Inspected::Error => {
-                let raw = RawFailure { status: Some(status), headers, data: answer, in_stream: false };
-                return Err(self.classify(target, raw).await?);
-            }
-            Inspected::Malformed(why) => return Err(malformed(&why)),
-        };
         let translated = matches!(format, ReplyFormat::Custom(_));
-        let answer = self.for_client(spoken, translated, answer).map_err(|why| malformed(&why))?;
+        let told = if translated {
+            // What an adapter has read needs the headers no more: it tells of an error by itself.
+            let reply = PlainReply { status, headers: std::mem::take(&mut headers), body };
+            let parsed = self.candidate.adapter.parse(spoken, target, reply).await;
+            parsed.map_err(|e| self.adapter_failure(e))?
+        } else {
+            Answer::Body(body)
+        };
+        let by_adapter = translated && matches!(told, Answer::Body(_));
+        let (answer, facts) = match told {
+            Answer::Events(events) if spoken == Protocol::Chat => {
+                protocol::write_chat_answer(events, &self.writer_context())?
+            }
+            Answer::Events(_) => {
+                return Err(malformed("the adapter told an answer as events that is no chat"));
+            }
+            Answer::Body(answer) => match protocol::inspect_answer(spoken, &answer) {
+                Inspected::Answer(facts) => (answer, facts),
+                Inspected::Error => {
+                    let raw = RawFailure { status: Some(status), headers, data: answer, in_stream: false };
+                    return Err(self.classify(target, raw).await?);
+                }
+                Inspected::Malformed(why) => return Err(malformed(&why)),
+            },
+        };
+        let AnswerFacts { empty, usage, finish } = facts;
+        let empty = empty && finish.is_none_or(|reason| reason == FinishReason::Stop);
+        let answer = self.for_client(spoken, by_adapter, answer).map_err(|why| malformed(&why))?;
         Ok(if empty {
             Ended::Empty(EmptyAnswer::Plain(answer))
         } else {
@@ -210,16 +222,27 @@ impl Attempt {
         })
     }
 
+    /// For an answer that the host itself writes.
+    fn writer_context(&self) -> WriterContext {
+        WriterContext {
+            id: protocol::answer_id(Protocol::Chat, self.case.request.id),
+            model: self.candidate.target().model.to_string(),
+            pin_model: false,
+            created_s: self.case.engine.wall_seconds(),
+            include_usage: true,
+        }
+    }
+
     /// The answer in the client's protocol, under the name that the client is to see.
-    fn for_client(&self, spoken: Protocol, translated: bool, answer: Bytes) -> Result<Bytes, String> {
+    fn for_client(&self, spoken: Protocol, by_adapter: bool, answer: Bytes) -> Result<Bytes, String> {
         let answer = match (spoken, self.case.request.protocol) {
             (Protocol::Chat, Protocol::Messages) => {
                 protocol::chat_answer_to_messages(&answer, &self.candidate.target().model)?
             }
-            (Protocol::Chat, _) if translated => {
+            (Protocol::Chat, _) if by_adapter => {
                 protocol::stamp_created(&answer, self.case.engine.wall_seconds())?
             }
-            (Protocol::Embeddings, _) if translated => protocol::encode_vectors(&self.body, answer)?,
+            (Protocol::Embeddings, _) if by_adapter => protocol::encode_vectors(&self.body, answer)?,
             _ => answer,
         };
         match self.case.report_model() {

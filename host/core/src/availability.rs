@@ -21,7 +21,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,7 @@ pub use self::counts::{ENOUGH_SAMPLES, Estimate, HalfLife};
 pub use self::report::{AliasReport, ByHalfLife, Chain, Overlap, Prediction, Report, TargetReport};
 use crate::class::Class;
 use crate::note::{Note, Outcome, Tried, Verdict};
-use crate::request::RequestId;
+use crate::record::Record;
 use crate::rule::Vote;
 use crate::settings::Alias;
 use crate::target::TargetId;
@@ -41,8 +41,6 @@ use crate::target::TargetId;
 const ALIASES_CAP: usize = 1_024;
 /// Most targets of an alias that are watched: pairs grow with the square. An alias of more is watched for these.
 const TARGETS_CAP: usize = 16;
-/// Requests under way with an injected fault that are remembered.
-const INJECTED_CAP: usize = 4_096;
 
 /// Everything that is known about availability.
 pub struct Availability(Mutex<Book>);
@@ -58,7 +56,10 @@ struct Book {
     aliases: BTreeMap<Arc<str>, Page>,
     /// What targets did when they stood first.
     alone: HashMap<TargetId, Faded>,
-    injected: Injected,
+    /// Requests that are in no figure, for they met an injected fault.
+    left_out: u64,
+    /// None is left out: an experiment is judged by what it did.
+    everything: bool,
 }
 
 /// One alias.
@@ -73,15 +74,6 @@ struct Page {
     after: Vec<Faded>,
 }
 
-/// Requests that met an injected fault.
-#[derive(Clone, Debug, Default)]
-struct Injected {
-    under_way: HashSet<RequestId>,
-    order: VecDeque<RequestId>,
-    /// How many requests were left out of every figure for one.
-    left_out: u64,
-}
-
 impl Default for Availability {
     fn default() -> Self {
         Self::new()
@@ -92,6 +84,11 @@ impl Availability {
     /// Knows no alias yet.
     pub fn new() -> Self {
         Self(Mutex::default())
+    }
+
+    /// Counts what is injected, too.
+    pub fn of_everything() -> Self {
+        Self(Mutex::new(Book { everything: true, ..Book::default() }))
     }
 
     /// The aliases as they now are. Those that kept their targets keep their figures, and so do the targets.
@@ -122,17 +119,15 @@ impl Availability {
     /// Takes in what happened.
     pub fn note(&self, note: &Note, now: Instant) {
         match note {
-            Note::RequestEnded { id, model, outcome, class, tried, .. } => {
-                self.lock().ended(*id, model, seen(*outcome, *class), tried, now);
-            }
-            Note::TwinEnded { id, target, failed, .. } => {
-                let verdict = failed.map_or(Verdict::Served, Verdict::Failed);
+            Note::RequestEnded(record) => self.lock().ended(record, now),
+            Note::TwinEnded { twin, .. } => {
+                let verdict = twin.failure().map_or(Verdict::Served, |broke| Verdict::Failed(broke.class));
                 let mut book = self.lock();
-                if let Some(good) = says(verdict).filter(|_| !book.injected.under_way.contains(id)) {
-                    book.alone(target, good, now);
+                let is_news = book.everything || twin.injected().is_none_or(|injected| injected.teach);
+                if let Some(good) = says(verdict).filter(|_| is_news) {
+                    book.alone(&twin.target, good, now);
                 }
             }
-            Note::FaultInjected { id, teach: false, .. } => self.lock().injected.remember(*id),
             _ => {}
         }
     }
@@ -150,16 +145,16 @@ impl Availability {
 }
 
 impl Book {
-    fn ended(&mut self, id: RequestId, model: &str, seen: Option<bool>, tried: &[Tried], now: Instant) {
-        if self.injected.forget(id) {
-            self.injected.left_out += 1;
+    fn ended(&mut self, record: &Record, now: Instant) {
+        if !self.everything && record.is_no_news() {
+            self.left_out += 1;
             return;
         }
-        for (target, good) in tried.iter().filter(|tried| tried.unprompted).filter_map(judged) {
+        for (target, good) in record.tried.iter().filter(|tried| tried.unprompted).filter_map(judged) {
             self.alone(target, good, now);
         }
-        if let Some(page) = self.aliases.get_mut(model) {
-            page.ended(seen, tried, now);
+        if let Some(page) = self.aliases.get_mut(&record.model) {
+            page.ended(seen(record.outcome, record.class), &record.tried, now);
         }
     }
 
@@ -222,25 +217,6 @@ impl Page {
         let place = |wanted: &TargetId| self.targets().position(|target| target == wanted);
         let at = place(failed)? * self.steps.len() + place(later)?;
         self.after.get_mut(at)
-    }
-}
-
-impl Injected {
-    fn remember(&mut self, id: RequestId) {
-        if !self.under_way.insert(id) {
-            return;
-        }
-        self.order.push_back(id);
-        if self.order.len() > INJECTED_CAP
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.under_way.remove(&oldest);
-        }
-    }
-
-    /// Whether it met one. Its place in the order is left to be pushed out by others.
-    fn forget(&mut self, id: RequestId) -> bool {
-        !self.under_way.is_empty() && self.under_way.remove(&id)
     }
 }
 

@@ -37,6 +37,7 @@ use crate::budget::{AttemptKind, Purse, RequestBudget};
 use crate::class::{Class, Failure};
 use crate::ledger::Ledger;
 use crate::note::Gate;
+use crate::record::Purpose;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::route;
@@ -55,10 +56,11 @@ use rounds::Turn;
 
 /// Answers one request from the targets of its alias.
 pub async fn answer(engine: &Arc<Engine>, request: Arc<Request>, alias: Arc<Alias>) -> Reply {
-    let ledger = Ledger::open(&request, Arc::clone(&engine.clock), Arc::clone(&engine.observer));
+    let mut ledger = Ledger::open(&request, &alias, Arc::clone(&engine.clock), Arc::clone(&engine.observer));
     let plugins = engine.plugins.current();
     let total = request.deadline.map_or(alias.timeouts.total, |wish| wish.min(alias.timeouts.total));
     let candidates = candidates::in_order(engine, &plugins, &request, &alias).await;
+    ledger.routed(candidates.routing);
     let bodies = Bodies::new(Arc::clone(&request.body));
     let deadline = ledger.started() + total;
     let case = Case { engine: Arc::clone(engine), plugins, request, alias, deadline };
@@ -175,7 +177,8 @@ impl Walk {
         let mut leave = self.budget.attempt(kind).ok()?;
         let mut first = true;
         loop {
-            let (flight, attempt) = self.take_off(index, candidate, permit, leave, last);
+            let purpose = if first { Purpose::Turn } else { Purpose::Retry };
+            let (flight, attempt) = self.take_off(index, candidate, permit, leave, purpose, last);
             let miss = match self.race(flight, attempt).await {
                 Ok(won) => return Some(won),
                 Err(miss) => miss,

@@ -62,6 +62,21 @@ pub struct Usage {
     pub native: Option<String>,
 }
 
+impl Usage {
+    /// The same without the provider's own words.
+    #[must_use]
+    pub fn numbers(&self) -> Self {
+        Self {
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            cache_read_tokens: self.cache_read_tokens,
+            cache_write_tokens: self.cache_write_tokens,
+            reasoning_tokens: self.reasoning_tokens,
+            native: None,
+        }
+    }
+}
+
 /// A piece of a tool call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolDelta {

@@ -37,6 +37,7 @@ use crate::ports::{
     Upstream, WireReply, WireRequest,
 };
 use crate::random::{mix, unit_of};
+use crate::record::{Injected, Injection};
 use crate::targets::Lesson;
 
 /// At most so many faults are armed at once.
@@ -115,6 +116,11 @@ impl Chaos {
     pub async fn check(&self, plugins: &PluginSet, order: &FaultOrder) -> Result<(), ArmError> {
         order.check(&self.caps())?;
         catalogue::find(plugins, order).await.map(drop)
+    }
+
+    /// A place to put on record what is done to one attempt; none while nothing is armed, and then nothing is done to it.
+    pub(crate) fn injection(&self) -> Option<Injection> {
+        self.is_armed().then(Injection::default)
     }
 
     /// Arms a fault after its parameters have been checked; its id.
@@ -240,12 +246,19 @@ impl Chaos {
                 continue;
             }
             fault.injected();
+            let action = wire::label(&verdict.action);
+            question.injection.is(Injected {
+                fault: fault.id,
+                kind: fault.order.kind.clone(),
+                action,
+                teach: fault.order.teach,
+                experiment: fault.order.experiment.clone(),
+            });
             self.observer.note(Note::FaultInjected {
                 id: question.request.id,
                 target: question.wish.id.clone(),
                 kind: fault.order.kind.clone(),
-                action: wire::label(&verdict.action),
-                teach: fault.order.teach,
+                action,
                 experiment: fault.order.experiment.clone(),
             });
             return Some(Hit { armed: Arc::clone(fault), injector, attempt, verdict });

@@ -24,6 +24,7 @@ pub mod ports;
 pub mod protocol;
 pub mod random;
 mod reading;
+pub mod record;
 pub mod reply;
 pub mod request;
 pub mod route;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::{Class, Failure};
-use crate::event::Usage;
+use crate::ports::TemplateRef;
+use crate::record::{Attempted, Record};
 use crate::request::{Protocol, RequestId};
 use crate::splice::Splice;
 use crate::target::TargetId;
@@ -169,7 +170,7 @@ pub enum Note {
         /// In which protocol.
         protocol: Protocol,
         /// The alias or target asked for.
-        model: String,
+        model: Arc<str>,
         /// Streamed.
         stream: bool,
     },
@@ -245,12 +246,8 @@ pub enum Note {
     TwinEnded {
         /// Whose copy.
         id: RequestId,
-        /// Which target.
-        target: TargetId,
-        /// How it failed; none if it did not.
-        failed: Option<Class>,
-        /// After how long.
-        after: Duration,
+        /// The call.
+        twin: Arc<Attempted>,
     },
     /// Every candidate had its turn and none could serve: once more after a pause.
     RoundStarted {
@@ -270,30 +267,8 @@ pub enum Note {
         /// First content (streamed) or the whole answer (plain) after how long, from the request's start.
         after: Duration,
     },
-    /// A request ended.
-    RequestEnded {
-        /// Which.
-        id: RequestId,
-        /// The alias or target asked for.
-        model: String,
-        /// How.
-        outcome: Outcome,
-        /// Who answered.
-        target: Option<TargetId>,
-        /// Upstream calls made.
-        attempts: u32,
-        /// The targets that were called, in the order of their first calls.
-        tried: Vec<Tried>,
-        /// After how long.
-        after: Duration,
-        /// The failure that decided what the client saw; none when all went well, or no target was asked.
-        class: Option<Class>,
-        /// Tokens of the answer as the client got it: as its upstream counted them, or put together after a splice.
-        usage: Option<Usage>,
-        /// Tokens that were paid for: those of all upstreams that wrote a part of the answer, or wrote it in vain.
-        /// Where an upstream broke off without a count, its part is an estimate.
-        spent: Option<Usage>,
-    },
+    /// A request ended: all that happened to it.
+    RequestEnded(Arc<Record>),
     /// A stream broke after content had gone to the client, and another target goes on in it.
     Spliced {
         /// Which request.
@@ -346,10 +321,19 @@ pub enum Note {
         kind: String,
         /// What it did, low-cardinality.
         action: &'static str,
-        /// It counts as news about the provider.
-        teach: bool,
         /// The experiment it belongs to.
         experiment: Option<Arc<str>>,
+    },
+    /// A prompt template could not be used on a request; the client's own prompt was sent.
+    PromptFailed {
+        /// Which request.
+        id: RequestId,
+        /// Which target.
+        target: TargetId,
+        /// Which template.
+        template: TemplateRef,
+        /// What is wrong with it.
+        message: String,
     },
     /// A plugin misbehaved; its candidate is lost.
     PluginFault {

@@ -5,6 +5,7 @@
 mod adapter;
 mod fault;
 mod policy;
+mod prompt;
 mod transport;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ pub use self::fault::{
     FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict, Transform,
 };
 pub use self::policy::{CandidateStats, Policy, RoutePlan, RouteQuestion};
+pub use self::prompt::{PromptFacts, PromptTemplate, TemplateRef};
 pub use self::transport::{ByteSource, TransportFailure, Upstream, WireReply, WireRequest};
 use crate::note::Note;
 use crate::target::ProviderName;
@@ -89,6 +91,15 @@ pub struct PluginRef {
     pub id: Arc<str>,
     /// Counts up with each version loaded.
     pub generation: u64,
+    /// SHA-256 of its file, in hexadecimal digits. The same version has the same digest everywhere.
+    pub digest: Arc<str>,
+}
+
+impl PluginRef {
+    /// A version that no file stands for; for tests and simulations.
+    pub fn made_up(id: impl Into<Arc<str>>) -> Self {
+        Self { id: id.into(), generation: 1, digest: Arc::from("") }
+    }
 }
 
 /// A problem in an operator's settings for a plugin.

@@ -16,6 +16,7 @@ mod messages;
 mod models;
 mod reader;
 mod request;
+mod system;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use self::models::{ModelEntry, ModelListForm, models_list};
 pub use self::reader::{Peek, Reader};
 pub(crate) use self::reader::{Place, Sink};
 pub use self::request::read_request;
+pub(crate) use self::system::with_system;
 pub(crate) use self::template::unescape;
 pub(crate) use self::writer::Labels;
 pub use self::writer::{Writer, WriterContext};
@@ -40,24 +42,29 @@ use bytes::Bytes;
 use memchr::memmem::Finder;
 
 use crate::body::{RequestBody, patch};
-use crate::event::{FinishReason, Usage};
+use crate::class::Failure;
+use crate::event::{FinishReason, StreamEvent, Usage};
 use crate::request::{Protocol, RequestId};
 
 /// Keeps a waiting stream's connection open; every client ignores it, before and after the first event.
 pub const KEEP_ALIVE: &[u8] = b": ping\n\n";
 
+/// What decides about a complete plain answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// Neither text nor reasoning nor a tool call is in it.
+    pub empty: bool,
+    /// Tokens, if told.
+    pub usage: Option<Usage>,
+    /// Why it ended (of several choices, the first), if told.
+    pub finish: Option<FinishReason>,
+}
+
 /// What a complete plain answer turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inspected {
     /// An answer.
-    Answer {
-        /// Neither text nor reasoning nor a tool call is in it.
-        empty: bool,
-        /// Tokens, if told.
-        usage: Option<Usage>,
-        /// Why it ended (of several choices, the first), if told.
-        finish: Option<FinishReason>,
-    },
+    Answer(AnswerFacts),
     /// An error object under a good status.
     Error,
     /// Not what the protocol promises; says why.
@@ -74,6 +81,15 @@ pub fn inspect_answer(protocol: Protocol, body: &[u8]) -> Inspected {
         Protocol::Messages => messages::answer::inspect(body),
         Protocol::Embeddings => embeddings::inspect(body),
     }
+}
+
+/// Writes the chat answer that an adapter told as events. An `Err` is the failure that is told among them, or
+/// `malformed` when they come to no end.
+pub fn write_chat_answer(
+    events: Vec<StreamEvent>,
+    context: &WriterContext,
+) -> Result<(Bytes, AnswerFacts), Failure> {
+    chat::whole::write(events, context)
 }
 
 /// An id for an answer whose upstream gave none, in the style of the protocol.

@@ -207,8 +207,13 @@ impl Reading {
 
     /// Tokens of the answer as the client got it: as the upstream counted them, or put together.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        let counted = self.seen.usage.as_ref()?;
-        Some(self.join.as_ref().map_or_else(|| counted.clone(), |join| join.for_client(counted)))
+        let Some(join) = &self.join else { return self.counted() };
+        Some(join.for_client(self.seen.usage.as_ref()?))
+    }
+
+    /// Tokens as the upstream that is read counted them.
+    pub(crate) fn counted(&self) -> Option<Usage> {
+        self.seen.usage.as_ref().map(Usage::numbers)
     }
 
     /// Tokens that all upstreams of this answer cost together, where there was more than one.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ports::PromptTemplate;
 use crate::target::{Capabilities, TargetId};
 
 /// Time limits of one alias. Attempt limits are ceilings, the total is the request's deadline.
@@ -157,6 +158,8 @@ pub struct AliasTarget {
     pub domains: Vec<Arc<str>>,
     /// Number of the pool of equal deployments that it belongs to.
     pub pool: Option<usize>,
+    /// Writes its system prompt; none = the client's own is sent.
+    pub prompt: Option<Arc<dyn PromptTemplate>>,
 }
 
 impl AliasTarget {
@@ -170,6 +173,7 @@ impl AliasTarget {
             answer: None,
             domains: Vec::new(),
             pool: None,
+            prompt: None,
         }
     }
 

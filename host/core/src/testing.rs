@@ -241,10 +241,16 @@ impl PluginSource for Fixed {
 pub(crate) struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
     calls: Mutex<Vec<String>>,
+    bodies: Mutex<Vec<Bytes>>,
     cancelled: Arc<Mutex<Vec<(String, Instant)>>>,
 }
 
 impl Scripted {
+    /// What was sent, in the order of the calls.
+    pub(crate) fn bodies(&self) -> Vec<serde_json::Value> {
+        self.bodies.lock().unwrap().iter().map(|body| serde_json::from_slice(body).unwrap()).collect()
+    }
+
     /// When calls to this provider were dropped before they had ended.
     pub(crate) fn cancelled(&self, provider: &str) -> Vec<Instant> {
         let all = self.cancelled.lock().unwrap();
@@ -277,6 +283,7 @@ impl Upstream for Scripted {
     fn send(&self, request: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
         let name = request.provider.to_string();
         self.calls.lock().unwrap().push(name.clone());
+        self.bodies.lock().unwrap().push(request.body.clone());
         let script = {
             let mut scripts = self.scripts.lock().unwrap();
             match scripts.get_mut(&name) {
@@ -370,7 +377,7 @@ struct ChatAdapter {
 
 impl ChatAdapter {
     fn new(name: &str) -> Self {
-        let plugin = PluginRef { id: Arc::from(name), generation: 1 };
+        let plugin = PluginRef::made_up(name);
         Self { plugin, base_url: Arc::from("http://upstream.test/v1") }
     }
 }
@@ -432,7 +439,7 @@ impl Adapter for ChatAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer { body: reply.body, usage: None }) })
+        Box::pin(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,

@@ -1,6 +1,5 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
@@ -15,6 +14,7 @@ use seawall_core::note::{Note, Outcome, Tried, Verdict};
 use seawall_core::outlook::{CallKind, SizeFactor};
 use seawall_core::ports::{Observer as _, PluginSet, PluginSource, Silence, TokioClock};
 use seawall_core::random::Random;
+use seawall_core::record::Record;
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 use seawall_core::targets::{Ask, Targets};
@@ -187,18 +187,8 @@ async fn availability_names_its_figures_and_says_when_there_are_too_few() {
 fn answered(by: &str) -> Note {
     let target = TargetId::parse(by).unwrap();
     let tried = vec![Tried { target: target.clone(), unprompted: true, verdict: Verdict::Served }];
-    Note::RequestEnded {
-        id: RequestId(1),
-        model: "fast".to_owned(),
-        outcome: Outcome::Primary,
-        target: Some(target),
-        attempts: 1,
-        tried,
-        after: Duration::ZERO,
-        class: None,
-        usage: None,
-        spent: None,
-    }
+    let (outcome, target) = (Outcome::Primary, Some(target));
+    Note::RequestEnded(Arc::new(Record { outcome, target, tried, ..Record::new(RequestId(1), "fast") }))
 }
 
 #[tokio::test]

@@ -55,7 +55,8 @@ impl Config {
         let overrides = self.overrides(&id);
         let domains = self.providers.get(&id.provider).map(|provider| provider.domains.clone());
         let domains = domains.unwrap_or_default();
-        let target = AliasTarget { overrides, domains, ..AliasTarget::new(id) };
+        let prompt = self.templates.of(&id);
+        let target = AliasTarget { overrides, domains, prompt, ..AliasTarget::new(id) };
         Alias { timeouts: self.default_timeouts, ..Alias::new(name, vec![target]) }
     }
 

@@ -12,7 +12,7 @@ use super::names::nearest;
 use super::resolve::{default_admin_listen, default_plugins, default_server};
 use super::{
     Access, Admin, ChaosRules, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Problem, Provider,
-    Source, default_state_dir,
+    Source, Templates, default_state_dir,
 };
 
 /// What a plugin extends.
@@ -110,6 +110,7 @@ impl Config {
             state_dir,
             providers,
             aliases: BTreeMap::new(),
+            templates: Templates::default(),
             breaker: BreakerSettings::default(),
             default_timeouts: Timeouts::default(),
             access: Access::Open,

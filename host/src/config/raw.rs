@@ -14,6 +14,7 @@ use super::chaos::RawChaos;
 use super::reader::{At, Context, Section, wrong_type};
 use super::resilience::RawResilience;
 use super::secret::SecretRef;
+use super::templates::RawTemplate;
 use super::{LogFormat, Problem, value};
 use seawall_core::settings::CapabilityOverrides;
 
@@ -36,6 +37,7 @@ pub(super) struct RawConfig {
     pub(super) default_timeouts: RawTimeouts,
     pub(super) breaker: RawBreaker,
     pub(super) chaos: RawChaos,
+    pub(super) templates: Vec<RawTemplate>,
 }
 
 impl RawConfig {
@@ -51,6 +53,7 @@ impl RawConfig {
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
             breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
             chaos: root.table("chaos", RawChaos::read).unwrap_or_default(),
+            templates: root.named_tables("templates", RawTemplate::read),
         })
     }
 }

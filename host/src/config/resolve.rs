@@ -17,6 +17,7 @@ use super::names::nearest;
 use super::raw::{RawAdmin, RawAlias, RawClient, RawConfig, RawPlugins, RawProvider, RawServer, RawTarget};
 use super::reader::{At, Context};
 use super::secret::SecretRef;
+use super::templates::{self, Templates};
 use super::{
     Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Plugins, Problem,
     Provider, Server, Source,
@@ -91,7 +92,9 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
     let providers =
         raw.providers.into_iter().filter_map(|provider| resolve_provider(provider, base, context));
     let providers = providers.map(|provider| (provider.name.clone(), provider)).collect();
-    let known = Providers { names: names.iter().map(String::as_str).collect(), resolved: &providers };
+    let given: Vec<&str> = names.iter().map(String::as_str).collect();
+    let templates = templates::resolve(&raw.templates, &given, base, context);
+    let known = Providers { names: given, resolved: &providers, templates: &templates };
     let aliases =
         raw.models.iter().filter_map(|alias| resolve_alias(alias, &known, default_timeouts, context));
     let aliases = aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect();
@@ -103,6 +106,7 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         state_dir: state_dir?,
         providers,
         aliases,
+        templates,
         breaker: raw.breaker.resolve(context),
         default_timeouts,
         access,
@@ -201,6 +205,7 @@ fn resolve_provider(raw: RawProvider, base: &Path, context: &Context<'_>) -> Opt
 struct Providers<'a> {
     names: Vec<&'a str>,
     resolved: &'a BTreeMap<ProviderName, Provider>,
+    templates: &'a Templates,
 }
 
 fn resolve_alias(
@@ -263,6 +268,7 @@ fn resolve_target(raw: &At<RawTarget>, providers: &Providers<'_>) -> Result<Alia
         first_token: raw.value.first_token,
         answer: raw.value.answer,
         domains: provider.map(|provider| provider.domains.clone()).unwrap_or_default(),
+        prompt: providers.templates.of(&id),
         ..AliasTarget::new(id)
     })
 }

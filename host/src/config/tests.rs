@@ -5,6 +5,7 @@ mod bad;
 mod examples;
 mod good;
 mod plugins;
+mod templates;
 
 use std::path::Path;
 

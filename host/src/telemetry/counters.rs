@@ -25,6 +25,7 @@ pub struct Counters {
     breakers_opened: AtomicU64,
     gates_closed: AtomicU64,
     faults_injected: AtomicU64,
+    prompts_failed: AtomicU64,
     plugin_faults: AtomicU64,
     ended: [AtomicU64; OUTCOMES.len()],
     skipped: [AtomicU64; Gate::ALL.len()],
@@ -64,6 +65,8 @@ pub struct Totals {
     pub gates_closed: u64,
     /// Attempts that an armed fault acted on.
     pub faults_injected: u64,
+    /// Prompt templates that failed on a request.
+    pub prompts_failed: u64,
     /// Candidates lost to a plugin.
     pub plugin_faults: u64,
 }
@@ -102,7 +105,7 @@ impl Counters {
             | Note::TwinEnded { .. }
             | Note::Spliced { .. }
             | Note::WouldOpen { .. } => {}
-            Note::RequestEnded { outcome, .. } => tally(&OUTCOMES, &self.ended, outcome),
+            Note::RequestEnded(record) => tally(&OUTCOMES, &self.ended, &record.outcome),
             Note::CircuitChanged { to, .. } => {
                 if *to == Circuit::Open {
                     one(&self.breakers_opened);
@@ -110,6 +113,7 @@ impl Counters {
             }
             Note::GateClosed { .. } => one(&self.gates_closed),
             Note::FaultInjected { .. } => one(&self.faults_injected),
+            Note::PromptFailed { .. } => one(&self.prompts_failed),
             Note::PluginFault { .. } => one(&self.plugin_faults),
         }
     }
@@ -132,6 +136,7 @@ impl Counters {
             breakers_opened: self.breakers_opened.load(Relaxed),
             gates_closed: self.gates_closed.load(Relaxed),
             faults_injected: self.faults_injected.load(Relaxed),
+            prompts_failed: self.prompts_failed.load(Relaxed),
             plugin_faults: self.plugin_faults.load(Relaxed),
         }
     }

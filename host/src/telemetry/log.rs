@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use seawall_core::note::{Circuit, Gate, Note, Outcome};
+use seawall_core::record::Record;
 use tracing::{Level, debug, enabled, info, warn};
 
 /// In characters.
@@ -13,7 +14,7 @@ const LONGEST_CODE: usize = 64;
 pub(super) fn line(note: &Note) {
     match note {
         Note::RequestStarted { id, protocol, model, stream } => {
-            debug!(request = %id, %protocol, model, stream, "request started");
+            debug!(request = %id, %protocol, %model, stream, "request started");
         }
         Note::Skipped { id, target, gate, retry_in } => {
             debug!(request = %id, %target, reason = gate.label(), retry_in_ms = retry_in.map(ms), "candidate skipped");
@@ -36,9 +37,9 @@ pub(super) fn line(note: &Note) {
         Note::TwinStarted { id, target, reason } => {
             debug!(request = %id, %target, reason, "twin started");
         }
-        Note::TwinEnded { id, target, failed, after } => {
-            let class = failed.map(|class| class.label());
-            debug!(request = %id, %target, class, after_ms = ms(*after), "twin ended");
+        Note::TwinEnded { id, twin } => {
+            let class = twin.failure().map(|broke| broke.class.label());
+            debug!(request = %id, target = %twin.target, class, after_ms = ms(twin.took), "twin ended");
         }
         Note::RoundStarted { id, round, pause } => {
             debug!(request = %id, round, pause_ms = ms(*pause), "nobody could serve, asking again");
@@ -50,21 +51,7 @@ pub(super) fn line(note: &Note) {
             let (from, to, at_char, mode) = (&splice.from, &splice.to, splice.at_char, splice.mode.label());
             info!(request = %id, %from, %to, at_char, mode, "broken stream goes on elsewhere");
         }
-        Note::RequestEnded { id, outcome, target, attempts, after, class, .. } => {
-            let target = || target.as_ref().map(tracing::field::display);
-            let (outcome_label, class, after_ms) = (outcome.label(), class.map(|c| c.label()), ms(*after));
-            match outcome {
-                Outcome::Primary | Outcome::Cancelled => debug!(
-                    request = %id, outcome = outcome_label, target = target(), attempts, after_ms, class, "request ended"
-                ),
-                Outcome::Fallback => info!(
-                    request = %id, outcome = outcome_label, target = target(), attempts, after_ms, class, "request ended"
-                ),
-                Outcome::Failed | Outcome::Interrupted => warn!(
-                    request = %id, outcome = outcome_label, target = target(), attempts, after_ms, class, "request ended"
-                ),
-            }
-        }
+        Note::RequestEnded(record) => ended(record),
         Note::CircuitChanged { target, from, to, reason, open_for, causes } => {
             let (from, open_for_ms) = (from.label(), open_for.map(ms));
             if *to == Circuit::Open {
@@ -90,9 +77,29 @@ pub(super) fn line(note: &Note) {
         Note::FaultInjected { id, target, kind, action, .. } => {
             info!(request = %id, %target, kind, action, "fault injected");
         }
+        Note::PromptFailed { id, target, template, message } => {
+            warn!(request = %id, %target, %template, message, "prompt template failed, the client's own prompt was sent");
+        }
         Note::PluginFault { id, target, code, message } => {
             warn!(request = %id, %target, code, message, "plugin fault");
         }
+    }
+}
+
+fn ended(record: &Record) {
+    let (id, outcome, attempts) = (record.id, record.outcome.label(), record.attempts.len());
+    let target = || record.target.as_ref().map(tracing::field::display);
+    let (class, after_ms) = (record.class.map(|class| class.label()), ms(record.after));
+    match record.outcome {
+        Outcome::Primary | Outcome::Cancelled => debug!(
+            request = %id, outcome, target = target(), attempts, after_ms, class, "request ended"
+        ),
+        Outcome::Fallback => info!(
+            request = %id, outcome, target = target(), attempts, after_ms, class, "request ended"
+        ),
+        Outcome::Failed | Outcome::Interrupted => warn!(
+            request = %id, outcome, target = target(), attempts, after_ms, class, "request ended"
+        ),
     }
 }
 

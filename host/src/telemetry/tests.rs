@@ -5,6 +5,7 @@ use std::time::Duration;
 use seawall_core::class::{Class, Failure};
 use seawall_core::note::{Circuit, Gate, Note, Outcome};
 use seawall_core::ports::Observer;
+use seawall_core::record::Record;
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
 
@@ -16,7 +17,7 @@ fn story() -> Vec<Note> {
     let target = || TargetId::new("left", "m");
     let failure = Failure::new(Class::Overloaded, "busy");
     vec![
-        Note::RequestStarted { id: ID, protocol: Protocol::Chat, model: "fast".to_owned(), stream: false },
+        Note::RequestStarted { id: ID, protocol: Protocol::Chat, model: "fast".into(), stream: false },
         Note::AttemptStarted { id: ID, target: target(), number: 1, probe: true },
         Note::AttemptFailed { id: ID, target: target(), number: 1, failure, after: Duration::ZERO },
         Note::CircuitChanged {
@@ -27,18 +28,11 @@ fn story() -> Vec<Note> {
             open_for: None,
             causes: vec![ID],
         },
-        Note::RequestEnded {
-            id: ID,
-            model: "chat".to_owned(),
+        Note::RequestEnded(Arc::new(Record {
             outcome: Outcome::Fallback,
             target: Some(target()),
-            attempts: 2,
-            tried: Vec::new(),
-            after: Duration::ZERO,
-            class: None,
-            usage: None,
-            spent: None,
-        },
+            ..Record::new(ID, "chat")
+        })),
     ]
 }
 

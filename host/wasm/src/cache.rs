@@ -46,14 +46,13 @@ impl Cache {
         &self,
         engine: &Engine,
         plugin: &PluginRef,
-        sha256: &str,
         wasm: &[u8],
     ) -> wasmtime::Result<Component> {
         let Some(dir) = &self.dir else {
             tracing::info!("compiling {}", plugin.id);
             return Component::from_binary(engine, wasm);
         };
-        let path = dir.join(format!("{sha256}-{:016x}.cwasm", engine_hash(engine)));
+        let path = dir.join(format!("{}-{:016x}.cwasm", plugin.digest, engine_hash(engine)));
         if let Some(component) = load(engine, &path) {
             return Ok(component);
         }

@@ -70,7 +70,7 @@ fn try_file(path: &Path, limits: &Limits, report: &mut Report) -> Result<(), Pro
     let slow = SlowPool::start(1).map_err(|error| Problem::new(Code::Host, error.to_string()))?;
     let shared =
         Shared { room: EngineRoom::new(limits)?, slow: Arc::new(slow), on_tripped: Arc::new(|_| {}) };
-    let plugin = PluginRef { id, generation: 1 };
+    let plugin = PluginRef { id, generation: 1, digest: load::sha256(&bytes).into() };
     let candidate = Candidate { plugin, bytes: &bytes, source: Source::File, bindings: &[], served: &[] };
     let version = load::load(&shared, &Cache::open(None), &candidate)?;
     report.adapter = version.adapter().map(|(_, info)| Arc::clone(info));

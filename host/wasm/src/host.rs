@@ -188,9 +188,10 @@ impl PluginHost {
 
     /// Loads one file and lets it serve. On an error nothing has changed and nothing is reported yet.
     pub(crate) fn load(&self, id: &Arc<str>, bytes: &[u8], source: Source) -> Result<(), Problem> {
+        let digest = Arc::from(load::sha256(bytes));
         let (plugin, bindings, served) = {
             let registry = lock(&self.registry);
-            (registry.next_name(id), registry.bindings_of(id), registry.served(id))
+            (registry.next_name(id, digest), registry.bindings_of(id), registry.served(id))
         };
         let candidate = Candidate { plugin, bytes, source, bindings: &bindings, served: &served };
         let version = load::load(&self.shared, &self.cache, &candidate)?;

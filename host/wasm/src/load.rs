@@ -42,9 +42,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 /// Loads and tries one file. Nothing is visible to requests yet.
 pub(crate) fn load(shared: &Shared, cache: &Cache, candidate: &Candidate<'_>) -> Result<Version, Problem> {
     inspect::file(candidate.bytes)?;
-    let sha256 = sha256(candidate.bytes);
     let component = cache
-        .compile(&shared.room.engine, &candidate.plugin, &sha256, candidate.bytes)
+        .compile(&shared.room.engine, &candidate.plugin, candidate.bytes)
         .map_err(|error| inspect::compile_error(&error))?;
     let imports = inspect::imports(&component)?;
     let (kind, contract) = inspect::exports(&component)?;
@@ -54,7 +53,7 @@ pub(crate) fn load(shared: &Shared, cache: &Cache, candidate: &Candidate<'_>) ->
         Kind::Policy => routing_policy(shared, pre, candidate)?,
         Kind::Fault => fault_injector(shared, pre, candidate)?,
     };
-    let version = Version { plugin, manifest, contract, imports, sha256, source: candidate.source };
+    let version = Version { plugin, manifest, contract, imports, source: candidate.source };
     version.vitals().forget();
     Ok(version)
 }

@@ -36,7 +36,7 @@ impl LogBook {
 
     pub(crate) fn write(&self, level: Level, message: &str) {
         let Some(dropped) = lock(&self.bucket).take(self.burst) else { return };
-        let PluginRef { id, generation } = &self.plugin;
+        let PluginRef { id, generation, .. } = &self.plugin;
         if dropped > 0 {
             tracing::warn!(plugin = %id, generation, dropped, "log lines of this plugin were dropped");
         }

@@ -68,9 +68,9 @@ impl Default for Slot {
 
 impl Registry {
     /// The name that the next version of a plugin gets.
-    pub(crate) fn next_name(&self, id: &Arc<str>) -> PluginRef {
+    pub(crate) fn next_name(&self, id: &Arc<str>, digest: Arc<str>) -> PluginRef {
         let generations = self.slots.get(id).map_or(0, |slot| slot.generations);
-        PluginRef { id: Arc::clone(id), generation: generations + 1 }
+        PluginRef { id: Arc::clone(id), generation: generations + 1, digest }
     }
 
     pub(crate) fn active(&self, id: &str) -> Option<&Arc<Version>> {
@@ -155,7 +155,7 @@ impl Registry {
         let to = older.name().generation;
         let bad = slot.active.replace(older)?;
         bad.retire();
-        let PluginRef { id, generation: from } = bad.name().clone();
+        let PluginRef { id, generation: from, .. } = bad.name().clone();
         slot.state = State::RolledBack;
         slot.problem = Some(problem.clone());
         Some(PluginEvent::RolledBack { id, from, to, problem })

@@ -27,7 +27,6 @@ pub(crate) struct Version {
     pub(crate) manifest: Manifest,
     pub(crate) contract: String,
     pub(crate) imports: Vec<String>,
-    pub(crate) sha256: String,
     pub(crate) source: Source,
 }
 
@@ -118,7 +117,7 @@ impl Version {
             kind: self.kind(),
             contract: self.contract.clone(),
             generation: self.name().generation,
-            sha256: self.sha256.clone(),
+            sha256: self.name().digest.to_string(),
             source: self.source,
             manifest: self.manifest.clone(),
             imports: self.imports.clone(),

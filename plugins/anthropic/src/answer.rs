@@ -2,7 +2,6 @@
 
 use seawall_plugin::prelude::*;
 use seawall_translate::Json;
-use seawall_translate::answer::fold;
 
 use crate::request::format::JSON_ANSWER;
 use crate::{error, state, usage};
@@ -11,7 +10,7 @@ use crate::{error, state, usage};
 const MAX_OPEN_BLOCKS: usize = 64;
 
 /// Reads a plain reply.
-pub(crate) fn parse(kind: &str, target: &Target, reply: &Reply) -> Result<Answer, ProviderError> {
+pub(crate) fn parse(kind: &str, reply: &Reply) -> Result<Answer, ProviderError> {
     let mut message = Json::parse(&reply.body)
         .map_err(|e| ProviderError::malformed(format!("the reply is not JSON: {e}")))?;
     if message.text("type") == Some("error") || message.get("error").is_some() {
@@ -22,17 +21,7 @@ pub(crate) fn parse(kind: &str, target: &Target, reply: &Reply) -> Result<Answer
     }
     let mut events = Vec::new();
     MessageReader::new(kind).whole(&mut message, &mut events);
-    let mut answer = fold(events)?;
-    if message.text("model").is_none() {
-        answer.body = with_model(&answer.body, &target.model);
-    }
-    Ok(answer)
-}
-
-fn with_model(body: &[u8], model: &str) -> Vec<u8> {
-    let mut body = Json::parse(body).unwrap_or_default();
-    body.set("model", model);
-    body.to_bytes()
+    Ok(Answer::Events(events))
 }
 
 /// Turns the parts of one message into events.

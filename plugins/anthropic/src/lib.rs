@@ -68,8 +68,8 @@ impl ProviderAdapter for Anthropic {
         request::build(body, target)
     }
 
-    fn parse_response(kind: &str, target: &Target, reply: &Reply) -> Result<Answer, ProviderError> {
-        answer::parse(kind, target, reply)
+    fn parse_response(kind: &str, _target: &Target, reply: &Reply) -> Result<Answer, ProviderError> {
+        answer::parse(kind, reply)
     }
 
     fn classify(_target: &Target, failure: &Failure) -> ProviderError {

@@ -1,7 +1,6 @@
 //! Replies as events. A whole reply and a piece of a stream have one shape, so one reader reads both.
 
 use seawall_plugin::prelude::*;
-use seawall_translate::answer::fold;
 use seawall_translate::{Json, opaque};
 
 use crate::finish::{self, End};
@@ -11,7 +10,7 @@ use crate::{OWNER, error};
 const MAX_CANDIDATES: usize = 32;
 
 /// Reads a plain reply. A list is what the streaming method gives where nobody asked for events.
-pub(crate) fn parse(target: &Target, reply: &Reply) -> Result<Answer, ProviderError> {
+pub(crate) fn parse(reply: &Reply) -> Result<Answer, ProviderError> {
     let body = Json::parse(&reply.body)
         .map_err(|e| ProviderError::malformed(format!("the reply is not JSON: {e}")))?;
     let mut reader = ChunkReader::default();
@@ -20,10 +19,7 @@ pub(crate) fn parse(target: &Target, reply: &Reply) -> Result<Answer, ProviderEr
         reader.chunk(chunk, &mut events);
     }
     reader.close(&mut events);
-    if !reader.started {
-        events.push(Event::Start(Start { id: None, model: Some(target.model.clone()) }).of(0));
-    }
-    fold(events)
+    Ok(Answer::Events(events))
 }
 
 /// Turns replies or pieces of them into events.

@@ -71,13 +71,5 @@ pub(crate) fn parse(target: &Target, reply: &Reply) -> Result<Answer, ProviderEr
         .with("data", data)
         .with("model", target.model.as_str())
         .with("usage", usage);
-    let usage = counts.map(|input_tokens| Usage {
-        input_tokens,
-        output_tokens: 0,
-        cache_read_tokens: None,
-        cache_write_tokens: None,
-        reasoning_tokens: None,
-        native: body.get("usageMetadata").map(Json::to_string),
-    });
-    Ok(Answer { body: list.to_bytes(), usage })
+    Ok(Answer::Body(list.to_bytes()))
 }

@@ -75,7 +75,7 @@ impl ProviderAdapter for Gemini {
     }
 
     fn parse_response(kind: &str, target: &Target, reply: &Reply) -> Result<Answer, ProviderError> {
-        if kind == "embeddings" { embeddings::parse(target, reply) } else { answer::parse(target, reply) }
+        if kind == "embeddings" { embeddings::parse(target, reply) } else { answer::parse(reply) }
     }
 
     fn classify(_target: &Target, failure: &Failure) -> ProviderError {

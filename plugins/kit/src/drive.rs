@@ -1,6 +1,8 @@
 //! Drives an adapter natively, the way the host drives its component.
 
-use seawall_plugin::adapter::{BodyPlan, Failure, ProviderAdapter, Reply, StreamEvent, Target, WireEvent};
+use seawall_plugin::adapter::{
+    Answer, BodyPlan, Failure, ProviderAdapter, Reply, StreamEvent, Target, WireEvent,
+};
 use seawall_plugin::body::LocalBody;
 use serde_json::Value;
 
@@ -109,7 +111,8 @@ fn read<A: ProviderAdapter>(exchange: &Exchange, target: &Target) -> Reading {
     let reply =
         Reply { status: exchange.status, headers: exchange.headers.clone(), body: exchange.body.clone() };
     match A::parse_response("chat", target, &reply) {
-        Ok(answer) => Reading::from_completion(&answer.body),
+        Ok(Answer::Body(body)) => Reading::from_completion(&body),
+        Ok(Answer::Events(events)) => Reading::from_events(&events),
         Err(error) => Reading { failed: Some(error), ..Reading::default() },
     }
 }

@@ -2,12 +2,11 @@
 //! provider's answer as events on the way out.
 //!
 //! One idea carries both adapters that stand on this: **a plain answer is a stream that came at once**. An adapter
-//! turns a reply into the contract's stream events, whether it came whole or in pieces, and [`answer::fold`] makes a
-//! chat completion of the events of a whole one. Nothing is mapped twice.
+//! turns a reply into the contract's stream events, whether it came whole or in pieces, and the host writes what its
+//! client reads. Nothing is mapped twice.
 //!
 //! Nothing in here fails on strange input other than by a typed refusal that names the request member.
 
-pub mod answer;
 pub mod json;
 pub mod media;
 pub mod message;

@@ -31,7 +31,7 @@ impl CountingAdapter {
     pub(crate) fn new(profile: &Profile) -> Self {
         let declared = profile.prefill != Prefill::Undeclared;
         Self {
-            plugin: PluginRef { id: Arc::from(profile.name), generation: 1 },
+            plugin: PluginRef::made_up(profile.name),
             base_url: Arc::from("http://simulated.test/v1"),
             capabilities: Arc::new(Capabilities {
                 continues_assistant_prefix: declared,
@@ -109,7 +109,7 @@ impl Adapter for CountingAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer { body: reply.body, usage: None }) })
+        Box::pin(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,

@@ -124,7 +124,7 @@ pub enum Overlap {
 /// From a copy of the book.
 pub(super) fn of(book: &Book, now: Instant) -> Report {
     let aliases = book.aliases.values().map(|page| alias(book, page, now)).collect();
-    Report { aliases, left_out_injected: book.injected.left_out }
+    Report { aliases, left_out_injected: book.left_out }
 }
 
 fn alias(book: &Book, page: &Page, now: Instant) -> AliasReport {

@@ -5,6 +5,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::note::HedgeEnd;
+use crate::ports::PluginRef;
+use crate::record::{Attempted, End, Injected, Injection, Purpose};
+use crate::request::RequestId;
 use crate::settings::AliasTarget;
 
 fn id(name: &str) -> TargetId {
@@ -38,17 +41,15 @@ fn tried(turns: &[(&str, Verdict)]) -> Vec<Tried> {
 }
 
 fn ended(model: &str, outcome: Outcome, class: Option<Class>, turns: &[(&str, Verdict)]) -> Note {
-    Note::RequestEnded {
-        id: RequestId(1),
-        model: model.to_owned(),
-        outcome,
-        target: None,
-        attempts: 1,
-        tried: tried(turns),
-        after: Duration::ZERO,
-        class,
-        usage: None,
-        spent: None,
+    let record = Record { outcome, class, tried: tried(turns), ..Record::new(RequestId(1), model) };
+    Note::RequestEnded(Arc::new(record))
+}
+
+fn called(name: &str, purpose: Purpose, injection: Option<Injection>) -> Attempted {
+    Attempted {
+        injection,
+        end: End::Answered,
+        ..Attempted::new(id(name), PluginRef::made_up("test"), purpose)
     }
 }
 
@@ -119,7 +120,8 @@ async fn a_standby_is_judged_alone_only_by_calls_that_nobody_elses_failure_cause
     assert!(month(&availability, now).independent.too_few);
     assert!(!month(&availability, now).chain.estimate.too_few);
 
-    let twin = Note::TwinEnded { id: RequestId(1), target: id("b"), failed: None, after: Duration::ZERO };
+    let twin =
+        Note::TwinEnded { id: RequestId(1), twin: Arc::new(called("b", Purpose::Twin("probe"), None)) };
     repeat(&availability, 30, &twin, now);
     assert!(!month(&availability, now).independent.too_few);
 }
@@ -255,19 +257,20 @@ async fn independent_targets_are_no_pair() {
 async fn requests_that_met_an_injected_fault_are_in_no_figure() {
     let now = Instant::now();
     let availability = watched(&["a"], now);
-    let injected = Note::FaultInjected {
-        id: RequestId(1),
-        target: id("a"),
+    let injection = Injection::default();
+    injection.is(Injected {
+        fault: 1,
         kind: "outage".to_owned(),
         action: "status",
         teach: false,
         experiment: None,
-    };
-    for _ in 0..50 {
-        availability.note(&injected, now);
-        availability.note(&injected, now);
-        availability.note(&failed(&[("a", DOWN)]), now);
-    }
+    });
+    let attempts = vec![called("a", Purpose::Turn, Some(injection.clone()))];
+    let Note::RequestEnded(record) = failed(&[("a", DOWN)]) else { unreachable!() };
+    let injected = Note::RequestEnded(Arc::new(Record { attempts, ..(*record).clone() }));
+    repeat(&availability, 50, &injected, now);
+    let twin = called("a", Purpose::Twin("probe"), Some(injection));
+    repeat(&availability, 50, &Note::TwinEnded { id: RequestId(2), twin: Arc::new(twin) }, now);
     availability.note(&served(&[("a", SERVED)]), now);
     let report = availability.report(now);
     assert_eq!(report.left_out_injected, 50);
@@ -281,21 +284,9 @@ async fn names_that_clients_make_up_are_not_remembered() {
     for number in 0..10_000_u64 {
         let name = format!("made/up-{number}");
         availability.note(&ended(&name, Outcome::Primary, None, &[(&name, SERVED)]), now);
-        availability.note(
-            &Note::FaultInjected {
-                id: RequestId(number + 10),
-                target: id("a"),
-                kind: String::new(),
-                action: "",
-                teach: false,
-                experiment: None,
-            },
-            now,
-        );
     }
     let book = availability.lock();
     assert_eq!((book.aliases.len(), book.alone.len()), (1, 1));
-    assert!(book.injected.under_way.len() <= INJECTED_CAP && book.injected.order.len() <= INJECTED_CAP);
 }
 
 #[tokio::test(start_paused = true)]

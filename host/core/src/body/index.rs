@@ -76,6 +76,25 @@ impl Index {
         &self.members
     }
 
+    /// Members but for those of these names: the decoded name, and name with value as they stand in the text.
+    pub(crate) fn others<'a>(
+        &'a self,
+        text: &'a str,
+        own: &'a [&str],
+    ) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
+        self.members.iter().filter_map(move |member| {
+            let name = String::from_utf8_lossy(member.key(text.as_bytes()));
+            let written = text.get(member.start..member.value.end).unwrap_or_default();
+            (!own.contains(&&*name)).then_some((name, written))
+        })
+    }
+
+    /// The text of the last member of this name.
+    pub(crate) fn value_of<'a>(&self, text: &'a str, name: &str) -> Option<&'a str> {
+        let member = self.members.iter().rfind(|member| member.key(text.as_bytes()) == name.as_bytes())?;
+        text.get(member.value.clone())
+    }
+
     /// Where another member would go.
     pub(crate) fn tail(&self) -> usize {
         self.tail

@@ -10,7 +10,8 @@ use crate::cascade::Engine;
 use crate::class::{Class, Failure, Side};
 use crate::note::Circuit;
 use crate::outlook::{CallKind, Forecast, SizeFactor};
-use crate::ports::{Adapter, PluginSet, RoutePlan, RouteQuestion};
+use crate::ports::{Adapter, PluginRef, PluginSet, PromptTemplate, RoutePlan, RouteQuestion};
+use crate::record::{Attempted, Injection, Price, Purpose, RoutedBy, Routing};
 use crate::reply::Degraded;
 use crate::request::{Protocol, Request};
 use crate::route::{self, Fit, Need, Standing};
@@ -31,6 +32,8 @@ pub(crate) struct Candidate {
     pub(crate) rank: usize,
     /// What is expected of a call, as of the request's beginning.
     pub(crate) forecast: Forecast,
+    /// Writes its system prompt; none = the client's own is sent.
+    pub(crate) prompt: Option<Arc<dyn PromptTemplate>>,
 }
 
 impl Candidate {
@@ -47,6 +50,20 @@ impl Candidate {
     pub(crate) fn wants_probe(&self) -> bool {
         matches!(self.state.circuit(), Circuit::Open | Circuit::HalfOpen) && self.state.refusal().is_none()
     }
+
+    /// What is put on record about a call that begins now.
+    pub(crate) fn attempted(
+        &self,
+        purpose: Purpose,
+        probe: bool,
+        began: Duration,
+        injection: Option<Injection>,
+    ) -> Attempted {
+        let price = Price::from(&*self.capabilities);
+        let (target, adapter) = (self.target().clone(), self.adapter.plugin().clone());
+        let template = self.prompt.as_ref().map(|prompt| prompt.template().clone());
+        Attempted { probe, began, price, injection, template, ..Attempted::new(target, adapter, purpose) }
+    }
 }
 
 /// What became of an alias' targets before the walk.
@@ -57,6 +74,8 @@ pub(super) struct Candidates {
     pub(super) broken: Vec<(TargetId, Failure)>,
     /// What the first of those that do not fit lacks.
     pub(super) unfit: Option<Need>,
+    /// For the record.
+    pub(super) routing: Routing,
 }
 
 /// The alias' targets in the policy's order where there is one, else in the operator's. Targets that lack what the
@@ -67,7 +86,7 @@ pub(super) async fn in_order(
     request: &Request,
     alias: &Alias,
 ) -> Candidates {
-    let plan = plan(engine, plugins, request, alias).await;
+    let (plan, policy) = plan(engine, plugins, request, alias).await;
     let mut order = route::order(&alias.targets, &plan);
     // A policy's choice is as good as the operator's own order: its first is nobody's fallback.
     let first = order.first().copied();
@@ -98,16 +117,21 @@ pub(super) async fn in_order(
         candidate.rank = rank;
     }
     // A policy's order stands; of targets that may be too small nothing is predicted.
-    if plan.order.is_empty() {
-        predict(engine, alias, request, &mut tried, good);
-    }
-    Candidates { tried, broken, unfit }
+    let forecast = plan.order.is_empty() && predict(engine, alias, request, &mut tried, good);
+    let by = match policy {
+        Some(plugin) => RoutedBy::Policy { plugin, reason: plan.reason },
+        None if forecast => RoutedBy::Forecast,
+        None => RoutedBy::Operator,
+    };
+    let order = tried.iter().map(|candidate| candidate.target().clone()).collect();
+    Candidates { tried, broken, unfit, routing: Routing { order, by } }
 }
 
-/// Leads the operator's order by the first of the `good` ones that is expected to be good enough.
-fn predict(engine: &Engine, alias: &Alias, request: &Request, tried: &mut [Candidate], good: usize) {
+/// Leads the operator's order by the first of the `good` ones that is expected to be good enough; whether that changed
+/// it.
+fn predict(engine: &Engine, alias: &Alias, request: &Request, tried: &mut [Candidate], good: usize) -> bool {
     if good < 2 {
-        return;
+        return false;
     }
     let standing = |candidate: &Candidate| Standing {
         // Whoever rests keeps its place: to ask it costs nothing, and its forecast is of another time.
@@ -118,7 +142,7 @@ fn predict(engine: &Engine, alias: &Alias, request: &Request, tried: &mut [Candi
     let slow = slow(alias, request);
     let stands = |standing: Standing| standing.pool.is_none() && standing.score_s <= slow.as_secs_f64();
     if tried.iter().take(good).map(standing).all(stands) {
-        return;
+        return false;
     }
     let standings: Vec<Standing> = tried.iter().take(good).map(standing).collect();
     let order = route::predictive(&standings, slow, engine.random.next_u64());
@@ -131,6 +155,7 @@ fn predict(engine: &Engine, alias: &Alias, request: &Request, tried: &mut [Candi
     // Those that may be too small stay behind, in their order.
     let place = |candidate: &Candidate| places.get(candidate.rank).copied().unwrap_or(candidate.rank);
     tried.sort_by_key(place);
+    !tried.is_sorted_by_key(|candidate| candidate.rank)
 }
 
 /// Which history a request's calls belong to.
@@ -180,15 +205,22 @@ async fn candidate(
         wish: index,
         rank: 0,
         degraded: if primary { Degraded::None } else { Degraded::Fallback },
+        prompt: wish.prompt.clone(),
     })
 }
 
-/// Asks the alias' policy component. It has little time; on any fault the configured order stands.
-async fn plan(engine: &Engine, plugins: &PluginSet, request: &Request, alias: &Alias) -> RoutePlan {
+/// Asks the alias' policy component, and says who it was. It has little time; on any fault the configured order stands.
+async fn plan(
+    engine: &Engine,
+    plugins: &PluginSet,
+    request: &Request,
+    alias: &Alias,
+) -> (RoutePlan, Option<PluginRef>) {
     /// Wall-clock guard around the call; the plugin host's own limit on CPU time is 2 ms.
     const PATIENCE: Duration = Duration::from_millis(20);
-    let Some(choice) = &alias.policy else { return RoutePlan::default() };
-    let Some(policy) = plugins.policies.get(&choice.plugin) else { return RoutePlan::default() };
+    let nobody = || (RoutePlan::default(), None);
+    let Some(choice) = &alias.policy else { return nobody() };
+    let Some(policy) = plugins.policies.get(&choice.plugin) else { return nobody() };
     let question = RouteQuestion {
         id: request.id,
         alias: Arc::clone(&alias.name),
@@ -213,7 +245,7 @@ async fn plan(engine: &Engine, plugins: &PluginSet, request: &Request, alias: &A
         .map(|wish| engine.targets.get(&wish.id).candidate(kind, size, wish.weight, None))
         .collect();
     match timeout(PATIENCE, policy.route(&question, &stats, &choice.config)).await {
-        Ok(Ok(plan)) => plan,
-        Ok(Err(_)) | Err(_) => RoutePlan::default(),
+        Ok(Ok(plan)) => (plan, Some(policy.plugin().clone())),
+        Ok(Err(_)) | Err(_) => nobody(),
     }
 }

@@ -11,6 +11,7 @@ use crate::budget::Leave;
 use crate::class::{Class, Failure};
 use crate::event::Usage;
 use crate::reading::Reading;
+use crate::record::Purpose;
 use crate::rule::NextTarget;
 use crate::targets::Permit;
 
@@ -60,6 +61,7 @@ impl Walk {
         candidate: &Candidate,
         mut permit: Permit,
         leave: Leave,
+        purpose: Purpose,
         last: bool,
     ) -> (Flight, Result<Attempt, Failure>) {
         if let Some(turn) = self.turns.get_mut(index) {
@@ -70,9 +72,9 @@ impl Walk {
         if self.candidates.iter().any(|other| other.rank < candidate.rank && other.is_off()) {
             self.ledger.passed_over();
         }
-        let number = self.ledger.attempt(candidate.target(), permit.is_probe());
-        let lesson = self.case.lesson(&mut permit);
-        let body = self.bodies.for_adapter(candidate.adapter.as_ref());
+        let (lesson, injection) = (self.case.lesson(&mut permit), self.case.engine.chaos.injection());
+        let number = self.ledger.attempt(candidate, purpose, permit.is_probe(), injection.clone());
+        let body = self.case.body(&mut self.bodies, candidate);
         let translated = body.as_ref().is_ok_and(|body| body.protocol() != self.case.request.body.protocol());
         let attempt = body.map(|body| Attempt {
             case: self.case.clone(),
@@ -82,10 +84,7 @@ impl Walk {
             until: attempt_limit(began, self.content_by, self.case.patience(candidate), last),
             joint: None,
             lesson,
-        });
-        let attempt = attempt.map_err(|error| {
-            let failure = Failure::new(Class::BadRequest, error.message);
-            Failure { param: error.param, ..failure }
+            injection,
         });
         (Flight { index, permit, _leave: leave, number, began, translated }, attempt)
     }

@@ -22,6 +22,7 @@ use crate::budget::AttemptKind;
 use crate::class::{Class, Failure};
 use crate::note::{HedgeEnd, Note};
 use crate::outlook::CallKind;
+use crate::record::Purpose;
 
 /// No call is late earlier: below this a double costs more than it saves.
 const SOONEST: Duration = Duration::from_millis(300);
@@ -216,7 +217,8 @@ impl Walk {
             // Whoever may still be asked keeps a share of the time: both calls may be silent.
             let last = !(0..self.candidates.len())
                 .any(|other| other != index && self.is_open(other) && self.may_follow(other));
-            let (flight, attempt) = self.take_off(index, &candidate, permit, leave, last);
+            let purpose = if rescue { Purpose::Rescue } else { Purpose::Hedge };
+            let (flight, attempt) = self.take_off(index, &candidate, permit, leave, purpose, last);
             return match attempt {
                 Ok(attempt) => Some(Double { flight, call: Box::pin(async move { attempt.run().await }) }),
                 Err(failure) => {

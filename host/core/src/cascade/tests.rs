@@ -5,6 +5,8 @@ mod health;
 mod hedges;
 mod limits;
 mod order;
+mod prompts;
+mod records;
 mod rounds;
 mod storm;
 mod streams;

@@ -14,6 +14,7 @@ use super::{Candidate, Case, Walk};
 use crate::attempt::{Attempt, Ended};
 use crate::class::{Class, Failure};
 use crate::note::Note;
+use crate::record::{End, Injection, Purpose};
 use crate::settings::Probe;
 use crate::targets::{Lesson, Permit, TwinReason};
 
@@ -76,37 +77,58 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     let began = case.engine.clock.now();
     let (id, target) = (case.request.id, candidate.target().clone());
     let observer = case.engine.observer.clone();
-    observer.note(Note::TwinStarted { id, target: target.clone(), reason: reason.label() });
-    let failed = match call(case.clone(), &candidate, case.lesson(&mut permit)).await {
+    let (lesson, injection) = (case.lesson(&mut permit), case.engine.chaos.injection());
+    let purpose = Purpose::Twin(reason.label());
+    let mut attempted = candidate.attempted(purpose, permit.is_probe(), Duration::ZERO, injection.clone());
+    observer.note(Note::TwinStarted { id, target, reason: reason.label() });
+    let ended = call(case.clone(), &candidate, lesson, injection).await;
+    let after = case.engine.clock.now().saturating_duration_since(began);
+    let end = match ended {
         Ended::Stream { .. } => {
-            permit.first_content(case.engine.clock.now().saturating_duration_since(began));
-            None
+            permit.first_content(after);
+            End::Answered
         }
         Ended::Answer { .. } => {
             permit.finished();
-            None
+            End::Answered
         }
         Ended::Empty(_) => {
-            permit.failed(&Failure::new(Class::EmptyAnswer, "the provider gave an empty answer"));
-            Some(Class::EmptyAnswer)
+            let failure = Failure::new(Class::EmptyAnswer, "the provider gave an empty answer");
+            permit.failed(&failure);
+            End::from(&failure)
         }
         Ended::Failed(failure) => {
             permit.failed(&failure);
-            Some(failure.class)
+            End::from(&failure)
         }
     };
-    let after = case.engine.clock.now().saturating_duration_since(began);
-    observer.note(Note::TwinEnded { id, target, failed, after });
+    attempted.first_content = (end == End::Answered).then_some(after);
+    attempted.ends(end, after);
+    observer.note(Note::TwinEnded { id, twin: Arc::new(attempted) });
 }
 
-async fn call(case: Case, candidate: &Candidate, lesson: Option<Arc<Lesson>>) -> Ended {
+async fn call(
+    case: Case,
+    candidate: &Candidate,
+    lesson: Option<Arc<Lesson>>,
+    injection: Option<Injection>,
+) -> Ended {
     let mut bodies = Bodies::new(case.request.body.clone());
-    let body = match bodies.for_adapter(candidate.adapter.as_ref()) {
+    let body = match case.body(&mut bodies, candidate) {
         Ok(body) => body,
-        Err(error) => return Ended::Failed(Failure::new(Class::BadRequest, error.message)),
+        Err(failure) => return Ended::Failed(failure),
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.
-    let attempt = Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None, lesson };
+    let attempt = Attempt {
+        case,
+        candidate: candidate.clone(),
+        body,
+        number: 1,
+        until,
+        joint: None,
+        lesson,
+        injection,
+    };
     attempt.run().await
 }

@@ -1,7 +1,7 @@
 //! What happens during an experiment, as the core's notes tell it. One short lock a note, and only while one runs; every
 //! list has a bound.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::scenario::Scenario;
 use crate::availability::{self, Availability};
 use crate::note::{Circuit, Note, Outcome};
-use crate::request::RequestId;
+use crate::record::{Attempted, Record};
 use crate::settings::Alias;
 use crate::target::TargetId;
 
@@ -20,8 +20,8 @@ use crate::target::TargetId;
 const BUCKETS: u32 = 120;
 /// Times that a point's percentiles stand on.
 const TIMES_CAP: usize = 256;
-/// Requests under way that are remembered.
-const UNDER_WAY_CAP: usize = 8_192;
+/// Targets that were hit and are remembered.
+const HIT_CAP: usize = 1_024;
 /// Moments of the timeline.
 const MOMENTS_CAP: usize = 500;
 
@@ -100,31 +100,6 @@ pub(super) struct Book {
     /// Of those, the ones that are away.
     pub(super) away: BTreeSet<TargetId>,
     pub(super) last_return: Option<Instant>,
-    /// Under way, of the alias that is watched.
-    ours: Remembered,
-    /// Under way, and met a fault of this experiment.
-    touched: Remembered,
-}
-
-/// Requests under way.
-#[derive(Debug, Default)]
-struct Remembered {
-    ids: HashSet<RequestId>,
-    order: VecDeque<RequestId>,
-}
-
-impl Remembered {
-    fn add(&mut self, id: RequestId) {
-        if !self.ids.insert(id) {
-            return;
-        }
-        self.order.push_back(id);
-        if self.order.len() > UNDER_WAY_CAP
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-    }
 }
 
 impl Watch {
@@ -134,7 +109,7 @@ impl Watch {
         aliases: impl IntoIterator<Item = &'a Arc<Alias>>,
         now: Instant,
     ) -> Self {
-        let availability = Availability::new();
+        let availability = Availability::of_everything();
         availability.configure(aliases, now);
         let width = (scenario.lasts / BUCKETS).max(Duration::from_millis(50));
         let alias = scenario.alias.as_deref().map(Arc::from);
@@ -143,26 +118,16 @@ impl Watch {
 
     /// Takes in what happened.
     pub(super) fn note(&self, note: &Note, now: Instant) {
+        self.availability.note(note, now);
         match note {
-            // What is injected is the point here, not left out.
-            Note::FaultInjected { .. } => {}
-            note => self.availability.note(note, now),
-        }
-        match note {
-            Note::RequestStarted { id, model, .. } => {
-                if self.alias.as_deref().is_some_and(|alias| alias == model) {
-                    self.book().ours.add(*id);
-                }
-            }
-            Note::FaultInjected { id, target, experiment: Some(experiment), .. }
+            Note::FaultInjected { target, experiment: Some(experiment), .. }
                 if **experiment == *self.name =>
             {
                 let mut book = self.book();
                 book.sums.injected += 1;
                 book.at(self.place(now), |bucket| bucket.injected += 1);
                 book.first_injection.get_or_insert(now);
-                book.touched.add(*id);
-                if book.hit.len() < UNDER_WAY_CAP {
+                if book.hit.len() < HIT_CAP {
                     book.hit.insert(target.clone());
                 }
             }
@@ -170,12 +135,6 @@ impl Watch {
                 let mut book = self.book();
                 if book.hit.contains(target) {
                     book.detected.get_or_insert(now);
-                }
-            }
-            Note::Committed { id, after, .. } => {
-                let mut book = self.book();
-                if self.alias.is_none() || book.ours.ids.contains(id) {
-                    book.at(self.place(now), |bucket| bucket.time(*after));
                 }
             }
             Note::HedgeStarted { .. } => self.book().sums.hedges += 1,
@@ -187,14 +146,19 @@ impl Watch {
             Note::GateClosed { target, gate, .. } => {
                 self.tell("gate", format!("{target}: {}", gate.label()), now);
             }
-            Note::RequestEnded { id, model, outcome, class, attempts, .. } => {
-                if self.alias.as_deref().is_none_or(|alias| alias == model) {
-                    let good = availability::seen(*outcome, *class);
-                    self.book().ended(*id, *outcome, good, (*attempts).into(), self.place(now));
+            Note::RequestEnded(record) => {
+                if self.alias.as_deref().is_none_or(|alias| *alias == *record.model) {
+                    let touched = self.is_touched(record);
+                    self.book().ended(record, touched, self.place(now));
                 }
             }
             _ => {}
         }
+    }
+
+    fn is_touched(&self, record: &Record) -> bool {
+        let mut injected = record.attempts.iter().filter_map(Attempted::injected);
+        injected.any(|injected| injected.experiment.as_deref().is_some_and(|name| *name == *self.name))
     }
 
     fn circuit(&self, target: &TargetId, (from, to): (Circuit, Circuit), reason: &str, now: Instant) {
@@ -273,9 +237,9 @@ impl Book {
         self.buckets.get_mut(place).map(count);
     }
 
-    fn ended(&mut self, id: RequestId, outcome: Outcome, good: Option<bool>, attempts: u64, place: usize) {
-        self.ours.ids.remove(&id);
-        let touched = self.touched.ids.remove(&id);
+    fn ended(&mut self, record: &Record, touched: bool, place: usize) {
+        let (outcome, good) = (record.outcome, availability::seen(record.outcome, record.class));
+        let attempts = record.attempts.len() as u64;
         self.sums.attempts += attempts;
         self.sums.asked += u64::from(attempts > 0);
         self.sums.touched += u64::from(touched);
@@ -290,12 +254,17 @@ impl Book {
             // The request would have failed everywhere.
             (Outcome::Failed | Outcome::Interrupted, _) => sums.own_fault += 1,
         }
-        self.at(place, |bucket| match (outcome, good) {
-            (Outcome::Primary, _) => bucket.primary += 1,
-            (Outcome::Fallback, _) => bucket.fallback += 1,
-            (Outcome::Cancelled, _) => bucket.cancelled += 1,
-            (Outcome::Failed | Outcome::Interrupted, Some(false)) => bucket.failed += 1,
-            (Outcome::Failed | Outcome::Interrupted, _) => {}
+        self.at(place, |bucket| {
+            match (outcome, good) {
+                (Outcome::Primary, _) => bucket.primary += 1,
+                (Outcome::Fallback, _) => bucket.fallback += 1,
+                (Outcome::Cancelled, _) => bucket.cancelled += 1,
+                (Outcome::Failed | Outcome::Interrupted, Some(false)) => bucket.failed += 1,
+                (Outcome::Failed | Outcome::Interrupted, _) => {}
+            }
+            if let Some(after) = record.committed {
+                bucket.time(after);
+            }
         });
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::armed::Armed;
 use super::{FaultMatch, Tier};
 use crate::ports::{Adapter, PluginSet};
+use crate::record::Injection;
 use crate::request::Request;
 use crate::settings::{Alias, AliasTarget};
 use crate::target::Capabilities;
@@ -24,6 +25,8 @@ pub(crate) struct FaultQuestion<'a> {
     pub(crate) adapter: &'a Arc<dyn Adapter>,
     pub(crate) plugins: &'a PluginSet,
     pub(crate) targets: &'a Targets,
+    /// Where what was done to it is put on record.
+    pub(crate) injection: &'a Injection,
 }
 
 impl FaultMatch {

@@ -12,10 +12,12 @@ use http::{HeaderMap, HeaderValue, header};
 use super::{ArmError, FaultMatch, FaultOrder, MAX_ARMED, wire};
 use crate::class::Class;
 use crate::event::WireEvent;
+use crate::note::Note;
 use crate::ports::{
     Call, ConfigProblem, FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict,
     PlainReply, PluginFault, PluginRef, PluginSet, Transform, TransportFailure,
 };
+use crate::record::Attempted;
 use crate::reply::Reply;
 use crate::request::Protocol;
 use crate::testing::{self, World, alias, request};
@@ -35,7 +37,7 @@ fn plugins() -> PluginSet {
         config_schema: "{}".to_owned(),
     };
     let kinds = ["slow", "limit", "refuse", "freeze", "cut", "broken", "picky"].map(kind).into();
-    let injector = Injector { plugin: PluginRef { id: Arc::from("test"), generation: 1 }, kinds };
+    let injector = Injector { plugin: PluginRef::made_up("test"), kinds };
     let mut plugins = PluginSet::default();
     plugins.faults.insert(Arc::from("test"), Arc::new(injector));
     plugins
@@ -161,6 +163,30 @@ async fn each_action_reaches_the_cascade_as_the_outage_it_stands_for() {
     }
     let (_, _, took) = asked_with("slow", false).await;
     assert_eq!(took, Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_to_a_call_is_on_record_even_when_it_was_given_up() {
+    for (kind, action) in [("refuse", "refuse_connection"), ("hang", "hang")] {
+        let mut world = World::new(&["a", "b"]);
+        let adapters = world.engine.plugins.current().adapters.clone();
+        world.use_plugins(PluginSet { adapters, ..plugins() });
+        let current = world.engine.plugins.current();
+        let fault = world.engine.chaos.arm(&current, order(kind, only("a"))).await.unwrap();
+        let (asked, alias) = (request(Protocol::Chat, false), alias(&["a", "b"]));
+        let answering = world.answer(&asked, &alias);
+        let left = tokio::time::timeout(Duration::from_millis(10), answering).await;
+        assert_eq!(left.is_err(), kind == "hang");
+        let ended = world.notes.all().into_iter().find_map(|note| match note {
+            Note::RequestEnded(record) => Some(record),
+            _ => None,
+        });
+        let record = ended.unwrap();
+        let injected = record.attempts[0].injected().unwrap();
+        assert_eq!((injected.fault, injected.kind.as_str(), injected.action), (fault, kind, action));
+        let hit = |call: &Attempted| (&*call.target.provider == "a") == call.injected().is_some();
+        assert!(record.met_fault() && record.attempts.iter().all(hit), "{record:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, Method};
 use super::{Call, PluginFault, PluginRef};
 use crate::body::RequestBody;
 use crate::class::{Class, Failure};
-use crate::event::{FinishReason, StreamEvent, Usage, WireEvent};
+use crate::event::{FinishReason, StreamEvent, WireEvent};
 use crate::request::Protocol;
 use crate::target::Capabilities;
 
@@ -116,13 +116,13 @@ pub struct PlainReply {
     pub body: Bytes,
 }
 
-/// A translated plain answer, in the protocol of the body that was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// JSON.
-    pub body: Bytes,
-    /// Tokens, if known.
-    pub usage: Option<Usage>,
+/// A translated plain answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// JSON in the protocol of the body that was given.
+    Body(Bytes),
+    /// What a decoder would say of it; of chat only.
+    Events(Vec<StreamEvent>),
 }
 
 /// Something to classify.

@@ -2,6 +2,7 @@
 
 pub(super) mod answer;
 pub(super) mod reader;
+pub(super) mod whole;
 pub(super) mod wire;
 pub(super) mod writer;
 

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Inspected;
 use super::chat;
 use super::loose::Presence;
+use super::{AnswerFacts, Inspected};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -26,9 +26,11 @@ pub(super) fn inspect(body: &[u8]) -> Inspected {
         Err(error) => Inspected::Malformed(error.to_string()),
         Ok(Answer { error: Presence(true), .. }) => Inspected::Error,
         Ok(Answer { data: None, .. }) => Inspected::Malformed("no `data` in the answer".to_owned()),
-        Ok(Answer { data: Some(Presence(any)), usage, .. }) => {
-            Inspected::Answer { empty: !any, usage: usage.and_then(chat::usage_of), finish: None }
-        }
+        Ok(Answer { data: Some(Presence(any)), usage, .. }) => Inspected::Answer(AnswerFacts {
+            empty: !any,
+            usage: usage.and_then(chat::usage_of),
+            finish: None,
+        }),
     }
 }
 

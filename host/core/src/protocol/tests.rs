@@ -6,7 +6,9 @@ mod errors;
 mod hostile;
 mod reading;
 mod requests;
+mod system;
 mod translation;
+mod whole;
 mod writing;
 
 use bytes::{Bytes, BytesMut};

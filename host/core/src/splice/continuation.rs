@@ -20,6 +20,7 @@ use crate::class::{Class, Failure};
 use crate::ledger::Ledger;
 use crate::protocol;
 use crate::reading::{Reading, Remains};
+use crate::record::Purpose;
 use crate::reply::Degraded;
 use crate::request::Request;
 use crate::route::{self, Onward};
@@ -269,10 +270,11 @@ impl Continuation {
         let kind = if again { AttemptKind::Again } else { AttemptKind::First };
         let Ok(leave) = self.budget.attempt(kind) else { return Tried::Failed(None) };
         let began = self.case.engine.clock.now();
-        let number = ledger.attempt(candidate.target(), permit.is_probe());
+        let injection = self.case.engine.chaos.injection();
+        let number = ledger.attempt(candidate, Purpose::Splice, permit.is_probe(), injection.clone());
         let mut call = Call { mode: plan.mode, candidate: candidate.clone(), permit, number, began };
-        let ended = match Bodies::new(body).for_adapter(call.candidate.adapter.as_ref()) {
-            Err(error) => Ended::Failed(Failure::new(Class::BadRequest, error.message)),
+        let ended = match self.case.body(&mut Bodies::new(body), &call.candidate) {
+            Err(failure) => Ended::Failed(failure),
             Ok(body) => {
                 let patience = self.case.patience(&call.candidate);
                 let attempt = Attempt {
@@ -283,6 +285,7 @@ impl Continuation {
                     until: attempt_limit(began, self.case.deadline, patience, last),
                     joint: Some(Box::new(self.joint(&call, splice, remains))),
                     lesson: self.case.lesson(&mut call.permit),
+                    injection,
                 };
                 Box::pin(attempt.run()).await
             }
@@ -332,6 +335,7 @@ impl Continuation {
                         remains.account = reading.into_account(self.prompt_tokens());
                         if diverged {
                             // It answered as it should, only not the same: the permit is dropped without a vote.
+                            ledger.let_go(number);
                             return Tried::NotThisWay;
                         }
                         failure
@@ -339,7 +343,10 @@ impl Continuation {
                 }
             }
             // Asked to go on it had no more to say, which may be right or wrong; nobody can tell.
-            Ended::Empty(_) if mode != Mode::Restart => return Tried::NotThisWay,
+            Ended::Empty(_) if mode != Mode::Restart => {
+                ledger.let_go(number);
+                return Tried::NotThisWay;
+            }
             Ended::Empty(_) | Ended::Answer { .. } => {
                 Failure::new(Class::EmptyAnswer, "the provider gave an empty answer")
             }

@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::mem::take;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seawall_core::class::Failure;
 use seawall_core::note::{Circuit, Gate, Note, Outcome};
+use seawall_core::record::Record;
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 
@@ -36,7 +38,7 @@ pub(super) struct Narrator {
 #[derive(Debug)]
 struct Story {
     id: RequestId,
-    model: String,
+    model: Arc<str>,
     /// What went wrong since the last line.
     untold: Vec<String>,
     /// What it caused, for after its next line.
@@ -55,8 +57,8 @@ impl Narrator {
         if let Some(id) = told_of(note).filter(|_| !lines.is_empty()) {
             lines.append(&mut self.story(id).map(|story| take(&mut story.consequences)).unwrap_or_default());
         }
-        if let Note::RequestEnded { id, .. } = note {
-            self.under_way.retain(|story| story.id != *id);
+        if let Note::RequestEnded(record) = note {
+            self.under_way.retain(|story| story.id != record.id);
         }
         let time = self.paint.dim(&clock(now));
         lines.iter().map(|line| format!("{time} {line}")).collect()
@@ -69,7 +71,7 @@ impl Narrator {
                     self.under_way.pop_front();
                 }
                 let (untold, consequences) = (Vec::new(), Vec::new());
-                self.under_way.push_back(Story { id: *id, model: model.clone(), untold, consequences });
+                self.under_way.push_back(Story { id: *id, model: Arc::clone(model), untold, consequences });
                 None
             }
             Note::Skipped { id, target, gate, retry_in } => {
@@ -105,6 +107,10 @@ impl Narrator {
                 let what = format!("{target}: fault {kind} ({action})");
                 Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
             }
+            Note::PromptFailed { id, target, template, message } => {
+                let what = format!("{target}: template {template} failed: {message}");
+                Some(format!("{}{}", self.opening(*id), self.paint.red(&what)))
+            }
             Note::PluginFault { id, target, code, message } => {
                 let what = format!("{target}: plugin fault {code}: {message}");
                 Some(format!("{}{}", self.opening(*id), self.paint.red(&what)))
@@ -130,23 +136,7 @@ impl Narrator {
                 );
                 Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
             }
-            Note::RequestEnded { id, outcome, target, attempts, after, class, .. } => {
-                let opening = self.opening(*id);
-                let untold = self.untold(*id).map(|untold| format!("{untold}; ")).unwrap_or_default();
-                let calls = if *attempts == 1 { "1 call".to_owned() } else { format!("{attempts} calls") };
-                let by = target.as_ref().map(|target| format!("{target} ")).unwrap_or_default();
-                let class = class.map(|class| format!(": {class}")).unwrap_or_default();
-                let end = match outcome {
-                    Outcome::Primary => self.paint.green(&format!("{by}answered")),
-                    Outcome::Fallback => self.paint.yellow(&format!("{by}answered as a fallback")),
-                    Outcome::Failed => self.paint.red(&format!("no answer{class}")),
-                    Outcome::Interrupted => {
-                        self.paint.red(&format!("{by}broke off, the client was told{class}"))
-                    }
-                    Outcome::Cancelled => self.paint.dim("the client left"),
-                };
-                Some(format!("{opening}{untold}{end} in {}, {calls}", span(*after)))
-            }
+            Note::RequestEnded(record) => Some(self.ending(record)),
             Note::CircuitChanged { target, to, reason, open_for, causes, .. } => {
                 self.know_circuit(target, *to);
                 let line = self.circuit(target, *to, reason, *open_for);
@@ -168,6 +158,25 @@ impl Narrator {
                 Some(self.paint.yellow(&format!("{target} rests for {}: {}", span(*for_time), reason(*gate))))
             }
         }
+    }
+
+    fn ending(&mut self, record: &Record) -> String {
+        let opening = self.opening(record.id);
+        let untold = self.untold(record.id).map(|untold| format!("{untold}; ")).unwrap_or_default();
+        let calls = match record.attempts.len() {
+            1 => "1 call".to_owned(),
+            calls => format!("{calls} calls"),
+        };
+        let by = record.target.as_ref().map(|target| format!("{target} ")).unwrap_or_default();
+        let class = record.class.map(|class| format!(": {class}")).unwrap_or_default();
+        let end = match record.outcome {
+            Outcome::Primary => self.paint.green(&format!("{by}answered")),
+            Outcome::Fallback => self.paint.yellow(&format!("{by}answered as a fallback")),
+            Outcome::Failed => self.paint.red(&format!("no answer{class}")),
+            Outcome::Interrupted => self.paint.red(&format!("{by}broke off, the client was told{class}")),
+            Outcome::Cancelled => self.paint.dim("the client left"),
+        };
+        format!("{opening}{untold}{end} in {}, {calls}", span(record.after))
     }
 
     fn circuit(&self, target: &TargetId, to: Circuit, reason: &str, open_for: Option<Duration>) -> String {
@@ -235,10 +244,11 @@ fn told_of(note: &Note) -> Option<RequestId> {
         | Note::RoundStarted { id, .. }
         | Note::Spliced { id, .. }
         | Note::Committed { id, .. }
-        | Note::RequestEnded { id, .. }
         | Note::GateClosed { id, .. }
         | Note::FaultInjected { id, .. }
+        | Note::PromptFailed { id, .. }
         | Note::PluginFault { id, .. } => Some(*id),
+        Note::RequestEnded(record) => Some(record.id),
         Note::CircuitChanged { .. } | Note::WouldOpen { .. } => None,
     }
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use seawall_core::class::{Class, Failure, Scope, Side};
 use seawall_core::event::{Event, FinishReason, StreamEvent, WireEvent};
 use seawall_core::ports::{
-    AdapterError, Auth, BodyPlan, Framing, PlainReply, RawFailure, ReplyFormat, Shape,
+    AdapterError, Answer, Auth, BodyPlan, Framing, PlainReply, RawFailure, ReplyFormat, Shape,
 };
 use seawall_core::request::Protocol;
 use seawall_wasm::Binding;
@@ -71,8 +71,13 @@ async fn parse_translates_or_says_why_not() {
         body: Bytes::from_static(body.as_bytes()),
     };
     let answer = adapter.parse(Protocol::Chat, &target("m"), reply("{}")).await.unwrap();
-    assert_eq!(&answer.body[..], b"{}");
-    assert_eq!(answer.usage.map(|usage| (usage.input_tokens, usage.reasoning_tokens)), Some((3, Some(1))));
+    assert_eq!(answer, Answer::Body(Bytes::from_static(b"{}")));
+
+    let told = adapter.parse(Protocol::Chat, &target("bad:parse-events"), reply("{}")).await.unwrap();
+    let said = StreamEvent { choice: 0, what: Event::Text("told".to_owned()) };
+    assert_eq!(told, Answer::Events(vec![said]));
+    let bad = adapter.parse(Protocol::Chat, &target("bad:parse-events"), reply("[]")).await.unwrap_err();
+    assert!(matches!(bad, AdapterError::Plugin(fault) if fault.code == "P046"), "what is told is checked");
 
     let empty = adapter.parse(Protocol::Chat, &target("m"), reply("")).await;
     let expect = Failure {

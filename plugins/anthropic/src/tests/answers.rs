@@ -1,4 +1,5 @@
 use seawall_plugin::prelude::*;
+use seawall_plugin_kit::{completion_of, events_of};
 
 use super::target;
 use crate::Anthropic;
@@ -10,7 +11,7 @@ fn reply(body: &str) -> Reply {
 fn parsed(body: &Value) -> Value {
     let answer =
         Anthropic::parse_response("chat", &target("m"), &reply(&body.to_string())).expect("an answer");
-    serde_json::from_slice(&answer.body).expect("JSON")
+    completion_of(&events_of(answer)).expect("a completion")
 }
 
 #[test]
@@ -31,11 +32,11 @@ fn a_whole_message() {
     assert_eq!(
         parsed(&message),
         json!({
-            "id": "msg_1", "object": "chat.completion", "created": 0, "model": "claude",
+            "id": "msg_1", "model": "claude",
             "choices": [{
                 "index": 0,
                 "message": {
-                    "role": "assistant", "content": "Hello", "refusal": null,
+                    "role": "assistant", "content": "Hello",
                     "reasoning_content": "hm",
                     "reasoning_opaque": "anthropic:2:S;anthropic:r:Z;",
                     "tool_calls": [
@@ -43,12 +44,10 @@ fn a_whole_message() {
                         { "id": "t2", "type": "function", "function": { "name": "g", "arguments": "{}" } },
                     ],
                 },
-                "logprobs": null,
                 "finish_reason": "tool_calls",
                 "native_finish_reason": "tool_use",
             }],
-            "usage": { "prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9,
-                "prompt_tokens_details": { "cached_tokens": 2 } },
+            "usage": { "prompt_tokens": 5, "completion_tokens": 4, "cached_tokens": 2, "reasoning_tokens": null },
         })
     );
 }
@@ -61,7 +60,7 @@ fn a_forced_answer_is_text() {
     }));
     assert_eq!(answer["choices"][0]["message"]["content"], "{\"a\":2,\"z\":1}");
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
-    assert_eq!(answer["model"], "m", "a reply without a model's name gets the target's");
+    assert_eq!(answer["model"], Value::Null, "the host names the target's");
 }
 
 #[test]
@@ -87,7 +86,8 @@ fn what_is_no_answer() {
         ("{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}", ErrorClass::Overloaded),
         ("{\"type\":\"error\",\"error\":{\"type\":\"api_error\"}}", ErrorClass::ServerError),
     ] {
-        let error = Anthropic::parse_response("chat", &target("m"), &reply(body)).expect_err(body);
+        let answer = Anthropic::parse_response("chat", &target("m"), &reply(body));
+        let error = answer.and_then(|answer| completion_of(&events_of(answer))).expect_err(body);
         assert_eq!(error.class, class, "{body}");
     }
 }

@@ -1,6 +1,6 @@
 use seawall_plugin::adapter::{AnswerShape, FailShape};
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, Reading, decode, frames};
+use seawall_plugin_kit::{Corpus, Reading, decode, events_of, frames};
 
 use super::target;
 use crate::Anthropic;
@@ -158,6 +158,6 @@ fn a_rendered_answer_is_read_as_it_was_written() {
     );
     let plain = Anthropic::render(&shape(false)).expect("a reply");
     let answer = Anthropic::parse_response("chat", &target("m"), &plain).expect("an answer");
-    let seen = Reading::from_completion(&answer.body);
-    assert_eq!((seen.text.as_str(), seen.finish.as_deref()), (text.as_str(), Some("length")));
+    let seen = Reading::from_events(&events_of(answer));
+    assert_eq!((seen.text.as_str(), seen.finish.as_deref()), (text.as_str(), Some("max_tokens")));
 }

@@ -1,7 +1,10 @@
 //! Recorded traffic, compared with what the provider's own client read in it.
 
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, Exchange, Expected, Reading, check_splits, decode, failure_of, frames};
+use seawall_plugin_kit::{
+    Corpus, Exchange, Expected, Reading, check_splits, completion_of, decode, events_of, failure_of, frames,
+    usage_of,
+};
 
 use super::target;
 use crate::Anthropic;
@@ -13,21 +16,13 @@ const BROKEN: &str = "anthropic-1d5d0f270cbf";
 /// What was read, with the provider's own word for the end and its own way to count input.
 fn read(exchange: &Exchange) -> Result<Reading, ProviderError> {
     let target = Target { streaming: exchange.stream, ..target("m") };
-    let (mut reading, usage) = if exchange.stream {
-        let events = decode::<Anthropic>(&target, &frames(&exchange.body));
-        let usage = events.iter().rev().find_map(|event| match &event.what {
-            Event::Usage(usage) => Some(usage.clone()),
-            _ => None,
-        });
-        (Reading::from_events(&events), usage)
+    let events = if exchange.stream {
+        decode::<Anthropic>(&target, &frames(&exchange.body))
     } else {
         let reply = Reply { status: 200, headers: exchange.headers.clone(), body: exchange.body.clone() };
-        let answer = Anthropic::parse_response("chat", &target, &reply)?;
-        let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
-        let mut reading = Reading::from_completion(&answer.body);
-        reading.finish = body["choices"][0]["native_finish_reason"].as_str().map(str::to_owned);
-        (reading, answer.usage)
+        events_of(Anthropic::parse_response("chat", &target, &reply)?)
     };
+    let (mut reading, usage) = (Reading::from_events(&events), usage_of(&events));
     if let Some(failure) = reading.failed.take() {
         return Err(failure);
     }
@@ -104,7 +99,7 @@ fn every_recorded_answer_can_be_given_back() {
         }
         let reply = Reply { status: 200, headers: Vec::new(), body: exchange.body.clone() };
         let answer = Anthropic::parse_response("chat", &target("m"), &reply).expect("an answer");
-        let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let answer = completion_of(&events_of(answer)).expect("a completion");
         let chat = json!({ "messages": [
             { "role": "user", "content": "Go" }, answer["choices"][0]["message"], { "role": "user", "content": "on" },
         ] });

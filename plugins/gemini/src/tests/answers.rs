@@ -1,4 +1,5 @@
 use seawall_plugin::prelude::*;
+use seawall_plugin_kit::{completion_of, events_of};
 
 use super::{reply, target};
 use crate::Gemini;
@@ -22,11 +23,12 @@ fn ended(word: Value) -> Value {
 
 fn parsed(body: &Value) -> Value {
     let answer = Gemini::parse_response("chat", &target("m"), &reply(body)).expect("an answer");
-    serde_json::from_slice(&answer.body).expect("JSON")
+    completion_of(&events_of(answer)).expect("a completion")
 }
 
 fn failed(body: &Value) -> ProviderError {
-    Gemini::parse_response("chat", &target("m"), &reply(body)).expect_err("a failure")
+    let answer = Gemini::parse_response("chat", &target("m"), &reply(body));
+    answer.and_then(|answer| completion_of(&events_of(answer))).expect_err("a failure")
 }
 
 #[test]
@@ -48,12 +50,12 @@ fn a_whole_reply() {
     assert_eq!(
         answer,
         json!({
-            "id": "a-b_C", "object": "chat.completion", "created": 0, "model": "gemini",
+            "id": "a-b_C", "model": "gemini",
             "choices": [
                 {
                     "index": 0,
                     "message": {
-                        "role": "assistant", "content": "Hello", "refusal": null,
+                        "role": "assistant", "content": "Hello",
                         "reasoning_content": "hm", "reasoning_opaque": "gemini:T=;",
                         "tool_calls": [
                             { "id": "call_abC_0_0", "type": "function", "function": { "name": "f", "arguments": "{\"b\":1}" },
@@ -61,17 +63,15 @@ fn a_whole_reply() {
                             { "id": "own", "type": "function", "function": { "name": "g", "arguments": "{}" } },
                         ],
                     },
-                    "logprobs": null, "finish_reason": "tool_calls", "native_finish_reason": "STOP",
+                    "finish_reason": "tool_calls", "native_finish_reason": "STOP",
                 },
                 {
                     "index": 1,
-                    "message": { "role": "assistant", "content": "Other", "refusal": null },
-                    "logprobs": null, "finish_reason": "length", "native_finish_reason": "MAX_TOKENS",
+                    "message": { "role": "assistant", "content": "Other" },
+                    "finish_reason": "length", "native_finish_reason": "MAX_TOKENS",
                 },
             ],
-            "usage": { "prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20,
-                "prompt_tokens_details": { "cached_tokens": 3 },
-                "completion_tokens_details": { "reasoning_tokens": 6 } },
+            "usage": { "prompt_tokens": 10, "completion_tokens": 10, "cached_tokens": 3, "reasoning_tokens": 6 },
         })
     );
 }

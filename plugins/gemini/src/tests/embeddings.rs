@@ -1,6 +1,6 @@
 use seawall_plugin::body::LocalBody;
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, failure_of};
+use seawall_plugin_kit::{Corpus, body_of, failure_of};
 
 use super::{reply, target};
 use crate::Gemini;
@@ -48,11 +48,11 @@ fn replies() {
         ),
     ] {
         let answer = parse(body).expect("an answer");
-        assert_eq!(serde_json::from_slice::<Value>(&answer.body).expect("JSON"), expect);
-        assert_eq!(answer.usage, None);
+        assert_eq!(serde_json::from_slice::<Value>(&body_of(answer)).expect("JSON"), expect);
     }
     let counted = parse(json!({ "embedding": { "values": [] }, "usageMetadata": { "promptTokenCount": 4 } }));
-    assert_eq!(counted.expect("an answer").usage.expect("usage").input_tokens, 4);
+    let counted: Value = serde_json::from_slice(&body_of(counted.expect("an answer"))).expect("JSON");
+    assert_eq!(counted["usage"]["prompt_tokens"], 4);
     assert_eq!(parse(json!({})).expect_err("a failure").class, ErrorClass::Malformed);
 }
 
@@ -68,7 +68,7 @@ fn recordings() {
         let recorded: Value = serde_json::from_slice(&exchange.body).expect("JSON");
         let answer =
             Gemini::parse_response("embeddings", &target(MODEL), &reply(&recorded)).expect("an answer");
-        let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let answer: Value = serde_json::from_slice(&body_of(answer)).expect("JSON");
         assert_eq!(answer["data"][0]["embedding"], recorded["embeddings"][0]["values"], "{}", exchange.id);
         assert!(answer["data"][0]["embedding"].as_array().is_some_and(|values| values.len() == 768));
     }

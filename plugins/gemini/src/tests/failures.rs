@@ -1,6 +1,6 @@
 use seawall_plugin::adapter::{AnswerShape, FailShape};
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, Reading, decode, failure_of, frames};
+use seawall_plugin_kit::{Corpus, Reading, completion_of, decode, events_of, failure_of, frames};
 
 use super::target;
 use crate::Gemini;
@@ -148,7 +148,8 @@ fn a_rendered_failure_is_read_as_what_it_was_rendered_from() {
                 let events = decode::<Gemini>(&target("m"), &frames(&reply.body));
                 Reading::from_events(&events).failed.expect("a failure")
             } else if reply.status < 400 {
-                Gemini::parse_response("chat", &target("m"), &reply).expect_err("a failure")
+                let answer = Gemini::parse_response("chat", &target("m"), &reply);
+                answer.and_then(|answer| completion_of(&events_of(answer))).expect_err("a failure")
             } else {
                 classified(Some(reply.status), &String::from_utf8(reply.body).expect("text"))
             };
@@ -174,6 +175,6 @@ fn a_rendered_answer_is_read_as_it_was_written() {
     );
     let plain = Gemini::render(&shape(false)).expect("a reply");
     let answer = Gemini::parse_response("chat", &target("m"), &plain).expect("an answer");
-    let seen = Reading::from_completion(&answer.body);
-    assert_eq!((seen.text.as_str(), seen.finish.as_deref()), (text.as_str(), Some("length")));
+    let seen = Reading::from_events(&events_of(answer));
+    assert_eq!((seen.text.as_str(), seen.finish.as_deref()), (text.as_str(), Some("MAX_TOKENS")));
 }

@@ -1,7 +1,9 @@
 //! Recorded traffic, compared with what the provider's own client read in it.
 
 use seawall_plugin::prelude::*;
-use seawall_plugin_kit::{Corpus, Exchange, Expected, Reading, check_splits, decode, failure_of, frames};
+use seawall_plugin_kit::{
+    Corpus, Exchange, Expected, Reading, check_splits, decode, events_of, failure_of, frames, usage_of,
+};
 
 use super::target;
 use crate::Gemini;
@@ -16,21 +18,13 @@ const UNDECODABLE: [&str; 2] = ["gemini-64148a46bb35", "vertex-801df50908d9"];
 /// What was read, with the provider's own word for the end and its own way to count output.
 fn read(exchange: &Exchange) -> Result<Reading, ProviderError> {
     let target = Target { streaming: exchange.stream, ..target("m") };
-    let (mut reading, usage) = if exchange.stream {
-        let events = decode::<Gemini>(&target, &frames(&exchange.body));
-        let usage = events.iter().rev().find_map(|event| match &event.what {
-            Event::Usage(usage) => Some(usage.clone()),
-            _ => None,
-        });
-        (Reading::from_events(&events), usage)
+    let events = if exchange.stream {
+        decode::<Gemini>(&target, &frames(&exchange.body))
     } else {
         let reply = Reply { status: 200, headers: exchange.headers.clone(), body: exchange.body.clone() };
-        let answer = Gemini::parse_response("chat", &target, &reply)?;
-        let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
-        let mut reading = Reading::from_completion(&answer.body);
-        reading.finish = body["choices"][0]["native_finish_reason"].as_str().map(str::to_owned);
-        (reading, answer.usage)
+        events_of(Gemini::parse_response("chat", &target, &reply)?)
     };
+    let (mut reading, usage) = (Reading::from_events(&events), usage_of(&events));
     if let Some(failure) = reading.failed.take() {
         return Err(failure);
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::adapter::{Answer, Failure, Reply};
-use crate::chat::{Classify, read_usage};
+use crate::chat::Classify;
 use crate::error::ProviderError;
 
 /// Reads a plain 2xx reply that is already (nearly) a `chat.completion` or an embeddings list; `classify` reads a
@@ -25,10 +25,9 @@ pub fn parse_response(kind: &str, reply: &Reply, classify: Classify) -> Result<A
         let data = json!({ "error": error }).to_string().into_bytes();
         return Err(classify(&failure(reply, data)));
     }
-    let usage = parsed.get("usage").and_then(read_usage);
     let changed = kind == "chat" && normalise(&mut parsed);
     let body = if changed { parsed.to_string().into_bytes() } else { reply.body.clone() };
-    Ok(Answer { body, usage })
+    Ok(Answer::Body(body))
 }
 
 fn failure(reply: &Reply, data: Vec<u8>) -> Failure {

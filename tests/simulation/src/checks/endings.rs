@@ -33,8 +33,8 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
                 (ends.at, ends.stream) = (entry.at, order.stream);
             }
             Event::Core(Note::RequestStarted { id, .. }) => all.entry(*id).or_default().started += 1,
-            Event::Core(Note::RequestEnded { id, outcome, .. }) => {
-                all.entry(*id).or_default().outcomes.push(*outcome);
+            Event::Core(Note::RequestEnded(record)) => {
+                all.entry(record.id).or_default().outcomes.push(record.outcome);
             }
             Event::Heard(id, heard) => all.entry(*id).or_default().heard.push(heard),
             Event::Left(id) => all.entry(*id).or_default().left += 1,
@@ -115,7 +115,7 @@ mod tests {
         assert!(!check(&record(twice)).is_empty());
         let never: Vec<_> = good(1)
             .into_iter()
-            .filter(|(_, event)| !matches!(event, Event::Core(Note::RequestEnded { .. })))
+            .filter(|(_, event)| !matches!(event, Event::Core(Note::RequestEnded(_))))
             .collect();
         assert!(!check(&record(never)).is_empty());
     }

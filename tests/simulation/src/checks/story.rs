@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use seawall_core::class::{Class, Failure};
 use seawall_core::note::{Circuit, Note, Outcome};
+use seawall_core::record::Record as Told;
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
 
@@ -26,23 +27,14 @@ pub(crate) fn whole() -> Heard {
 }
 
 pub(crate) fn started(id: u64) -> Event {
-    let (id, model) = (RequestId(id), "all".to_owned());
+    let (id, model) = (RequestId(id), Arc::from("all"));
     Event::Core(Note::RequestStarted { id, protocol: Protocol::Chat, model, stream: true })
 }
 
 pub(crate) fn ended(id: u64, outcome: Outcome) -> Event {
-    Event::Core(Note::RequestEnded {
-        id: RequestId(id),
-        model: "all".to_owned(),
-        outcome,
-        target: Some(target("ash")),
-        attempts: 1,
-        tried: Vec::new(),
-        after: Duration::from_secs(1),
-        class: None,
-        usage: None,
-        spent: None,
-    })
+    let after = Duration::from_secs(1);
+    let told = Told { outcome, target: Some(target("ash")), after, ..Told::new(RequestId(id), "all") };
+    Event::Core(Note::RequestEnded(Arc::new(told)))
 }
 
 pub(crate) fn attempt(id: u64, at: &str, number: u32, probe: bool) -> Event {

@@ -99,7 +99,7 @@ impl Counts {
                 Event::Core(Note::GateClosed { gate, .. }) => {
                     counts.gates += u64::from(*gate != Gate::Breaker)
                 }
-                Event::Core(Note::RequestEnded { outcome, .. }) => match outcome {
+                Event::Core(Note::RequestEnded(record)) => match record.outcome {
                     Outcome::Failed => counts.failed += 1,
                     Outcome::Interrupted => counts.interrupted += 1,
                     Outcome::Cancelled => counts.cancelled += 1,

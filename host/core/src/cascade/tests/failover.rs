@@ -60,7 +60,7 @@ async fn an_ended_request_tells_what_became_of_each_targets_turn() {
         world.script("b", b);
         assert_eq!(ask(&world, &["a", "b"], Protocol::Chat, true).await, Saw::Stream("well".into()));
         let tried = world.notes.all().into_iter().find_map(|note| match note {
-            Note::RequestEnded { tried, .. } => Some(tried),
+            Note::RequestEnded(record) => Some(record.tried.clone()),
             _ => None,
         });
         let tried = tried.unwrap_or_default();
@@ -154,7 +154,7 @@ async fn the_class_at_the_end_is_the_one_behind_the_answer() {
         let seen = ask(&world, &["a", "b"], Protocol::Chat, false).await;
         assert_eq!(seen, Saw::Error(saw.0, saw.1.into()), "{first} {second}");
         let ended = world.notes.all().into_iter().find_map(|note| match note {
-            Note::RequestEnded { class, .. } => Some(class),
+            Note::RequestEnded(record) => Some(record.class),
             _ => None,
         });
         assert_eq!(ended, Some(expect), "{first} {second}");

@@ -73,7 +73,7 @@ async fn a_client_that_leaves_votes_for_nobody_and_is_told_once() {
     let ends: Vec<_> = notes
         .iter()
         .filter_map(|note| match note {
-            Note::RequestEnded { outcome, .. } => Some(*outcome),
+            Note::RequestEnded(record) => Some(record.outcome),
             _ => None,
         })
         .collect();

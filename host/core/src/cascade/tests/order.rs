@@ -51,10 +51,8 @@ impl Policy for Turned {
 async fn the_first_choice_of_a_policy_is_no_fallback() {
     let check = async |broken: &str, answers: &str, degraded: Degraded| {
         let mut world = World::new(&["a", "b"]);
-        let policies = [(
-            Arc::from("turned"),
-            Arc::new(Turned(PluginRef { id: "turned".into(), generation: 1 })) as Arc<dyn Policy>,
-        )];
+        let policies =
+            [(Arc::from("turned"), Arc::new(Turned(PluginRef::made_up("turned"))) as Arc<dyn Policy>)];
         let plugins = world.engine.plugins.current();
         let adapters = plugins.adapters.clone();
         world.use_plugins(PluginSet { adapters, policies: HashMap::from(policies), ..PluginSet::default() });

@@ -106,7 +106,7 @@ async fn a_stream_dropped_in_the_middle_is_cancelled() {
     assert!(body.next().await.is_some());
     drop(body);
     let ended = world.notes.all().into_iter().find_map(|note| match note {
-        Note::RequestEnded { outcome, target, .. } => Some((outcome, target)),
+        Note::RequestEnded(record) => Some((record.outcome, record.target.clone())),
         _ => None,
     });
     let (outcome, target) = ended.expect("an end");

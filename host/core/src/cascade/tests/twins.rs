@@ -54,12 +54,12 @@ async fn twins_close_a_breaker_and_no_client_waits_for_them() {
     assert!(closed(&world));
     assert_eq!(twins(&world), vec![("a".to_owned(), "probe"); 3]);
     assert_eq!(world.upstream.cancelled("a").len(), 3, "each ended at its first content");
-    let attempts: Vec<u32> = world
+    let attempts: Vec<usize> = world
         .notes
         .all()
         .iter()
         .filter_map(|note| match note {
-            Note::RequestEnded { attempts, .. } => Some(*attempts),
+            Note::RequestEnded(record) => Some(record.attempts.len()),
             _ => None,
         })
         .collect();
@@ -103,7 +103,11 @@ async fn a_twin_outlives_its_request() {
     let reply = world.answer(&request(Protocol::Chat, true), &alias(&["a", "b"])).await;
     drop(reply);
     sleep(MS(2_500)).await;
-    let good = world.notes.all().iter().any(|note| matches!(note, Note::TwinEnded { failed: None, .. }));
+    let good = world
+        .notes
+        .all()
+        .iter()
+        .any(|note| matches!(note, Note::TwinEnded { twin, .. } if twin.failure().is_none()));
     assert!(good);
 }
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{finish_of, usage_of};
-use crate::protocol::Inspected;
 use crate::protocol::loose::{Presence, Text};
+use crate::protocol::{AnswerFacts, Inspected};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -72,9 +72,9 @@ pub(in crate::protocol) fn inspect(body: &[u8]) -> Inspected {
     if choices.iter().all(|choice| choice.message.is_none()) {
         return Inspected::Malformed("no message in the answer".to_owned());
     }
-    Inspected::Answer {
+    Inspected::Answer(AnswerFacts {
         empty: choices.iter().all(|choice| choice.message.as_ref().is_none_or(Message::is_empty)),
         usage: answer.usage.and_then(usage_of),
         finish: first.finish_reason.some().map(finish_of),
-    }
+    })
 }

@@ -123,17 +123,25 @@ impl Writer {
         push_raw(out, ",\"delta\":");
     }
 
-    /// Adds the members of an object to the choice; what the choice has by itself is not theirs to set.
+    /// Adds the members of an object to the choice, and those of its `delta` to the delta; what these have by themselves
+    /// is not theirs to set.
     fn raw_choice(&mut self, choice: u32, json: &str, context: &WriterContext, out: &mut BytesMut) {
-        const OWN: [&[u8]; 3] = [b"index", b"delta", b"finish_reason"];
         let Ok(index) = Index::of(json) else { return };
-        let text = json.as_bytes();
         self.start(choice, context, out);
         self.open(choice, out);
-        push_raw(out, "{},\"finish_reason\":null");
-        for member in index.members().iter().filter(|member| !OWN.contains(&member.key(text))) {
+        push_raw(out, "{");
+        let delta = index.value_of(json, "delta");
+        if let Some((delta, index)) = delta.and_then(|delta| Some((delta, Index::of(delta).ok()?))) {
+            let members = index.others(delta, &["role", "content", "tool_calls"]);
+            for (position, (_, member)) in members.enumerate() {
+                push_raw(out, if position == 0 { "" } else { "," });
+                push_raw(out, member);
+            }
+        }
+        push_raw(out, "},\"finish_reason\":null");
+        for (_, member) in index.others(json, &["index", "delta", "finish_reason"]) {
             push_raw(out, ",");
-            out.extend_from_slice(text.get(member.start..member.value.end).unwrap_or_default());
+            push_raw(out, member);
         }
         push_raw(out, "}]}\n\n");
     }
@@ -178,12 +186,16 @@ fn write_tool(out: &mut BytesMut, call: &ToolDelta) {
     push_str(out, &call.arguments);
     push_raw(out, "}");
     if let Some(opaque) = &call.opaque {
-        // The one place that clients of this protocol are known to send back unchanged.
-        push_raw(out, ",\"extra_content\":{\"google\":{\"thought_signature\":");
-        push_str(out, opaque);
-        push_raw(out, "}}");
+        push_opaque(out, opaque);
     }
     push_raw(out, "}]");
+}
+
+/// A call's state, in the one place that clients of this protocol are known to send back unchanged.
+pub(super) fn push_opaque(out: &mut BytesMut, opaque: &str) {
+    push_raw(out, ",\"extra_content\":{\"google\":{\"thought_signature\":");
+    push_str(out, opaque);
+    push_raw(out, "}}");
 }
 
 /// In the protocol's own names.

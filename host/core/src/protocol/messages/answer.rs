@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{UsageCounts, finish_of};
-use crate::protocol::Inspected;
 use crate::protocol::loose::{Presence, Text};
+use crate::protocol::{AnswerFacts, Inspected};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -41,9 +41,9 @@ pub(in crate::protocol) fn inspect(body: &[u8]) -> Inspected {
     let Some(content) = answer.content else {
         return Inspected::Malformed("no content in the answer".to_owned());
     };
-    Inspected::Answer {
+    Inspected::Answer(AnswerFacts {
         empty: content.iter().all(|block| block.kind.or_empty() == "text" && !block.text.0),
         usage: answer.usage.and_then(|raw| UsageCounts::of(raw).usage(raw)),
         finish: answer.stop_reason.some().map(finish_of),
-    }
+    })
 }

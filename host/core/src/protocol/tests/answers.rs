@@ -2,12 +2,12 @@ use serde_json::{Value, json};
 
 use super::json as parse;
 use crate::event::FinishReason::{self, ContentFilter, Length, Paused, Stop, StopSequence, ToolCalls};
-use crate::protocol::{self, Inspected, chat_answer_to_messages, inspect_answer, rename_model};
+use crate::protocol::{self, AnswerFacts, Inspected, chat_answer_to_messages, inspect_answer, rename_model};
 use crate::request::Protocol::{self, Chat, Embeddings, Messages};
 
 fn answer(protocol: Protocol, body: &Value) -> (bool, Option<FinishReason>, Option<(u64, u64)>) {
     match inspect_answer(protocol, body.to_string().as_bytes()) {
-        Inspected::Answer { empty, usage, finish } => {
+        Inspected::Answer(AnswerFacts { empty, usage, finish }) => {
             (empty, finish, usage.map(|usage| (usage.input_tokens, usage.output_tokens)))
         }
         other => panic!("{other:?} for {body}"),
@@ -75,7 +75,7 @@ fn errors_and_rubbish_under_a_good_status() {
             match inspected {
                 Inspected::Error => assert!(is_error, "{body}"),
                 Inspected::Malformed(_) => assert!(!is_error, "{body}"),
-                Inspected::Answer { .. } => panic!("{body} passes as an answer"),
+                Inspected::Answer(_) => panic!("{body} passes as an answer"),
             }
         };
         check(r#"{"error":{"message":"x"}}"#, true);

@@ -11,7 +11,7 @@ use super::context;
 use crate::event::{Event, Finish, StreamEvent};
 use crate::frame::{Framed, Framer};
 use crate::ports::Framing;
-use crate::protocol::{Inspected, Reader, Writer, chat_answer_to_messages, inspect_answer};
+use crate::protocol::{AnswerFacts, Inspected, Reader, Writer, chat_answer_to_messages, inspect_answer};
 use crate::request::Protocol::{self, Chat, Embeddings, Messages};
 
 /// Where we differ on purpose.
@@ -261,7 +261,7 @@ fn recorded_answers_are_what_they_are() {
         let expected = &recording.expected;
         let inspected = inspect_answer(recording.protocol, &recording.body);
         let fits = match &inspected {
-            Inspected::Answer { empty, usage, .. } => {
+            Inspected::Answer(AnswerFacts { empty, usage, .. }) => {
                 let says = |name: &str| expected[name].as_str().is_some_and(|text| !text.is_empty());
                 let has_content = says("text") || says("reasoning") || !expected_tools(expected).is_empty();
                 let counted = usage.as_ref().map(|usage| usage.output_tokens);

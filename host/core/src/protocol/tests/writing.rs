@@ -138,6 +138,15 @@ fn raw_members_join_their_choice() {
     assert_eq!(out, [role(), expect, ended("stop")]);
 }
 
+/// What a provider says when it refuses came as a raw member of the delta, and was lost in streams.
+#[test]
+fn a_refusal_in_a_stream_reaches_the_client() {
+    let raw = r#"{"delta":{"refusal":"no","role":"user","content":"smuggled"},"index":9}"#;
+    let out = choices(&[first(RawChoice(raw.to_owned())), finish(FinishReason::ContentFilter)]);
+    let expect = json!({"index": 0, "delta": {"refusal": "no"}, "finish_reason": null});
+    assert_eq!(out, [role(), expect, ended("content_filter")]);
+}
+
 #[test]
 fn the_upstream_names_the_answer_unless_pinned() {
     let start = first(Event::Start { id: Some("up".to_owned()), model: Some("up-model".to_owned()) });

@@ -254,7 +254,7 @@ impl Counting {
         let mut world = World::new(&refs);
         let adapters = names.iter().zip(&providers).map(|(name, counts)| {
             let adapter: Arc<dyn Adapter> = Arc::new(CountingAdapter {
-                plugin: PluginRef { id: Arc::from(name.as_str()), generation: 1 },
+                plugin: PluginRef::made_up(name.as_str()),
                 base_url: Arc::from("http://upstream.test"),
                 wire: counts.wire,
                 continues: !matches!(counts.prefill, Prefill::Undeclared | Prefill::DivergesUndeclared),
@@ -397,7 +397,7 @@ impl Adapter for CountingAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer { body: reply.body, usage: None }) })
+        Box::pin(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,

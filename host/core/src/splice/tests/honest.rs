@@ -70,15 +70,15 @@ async fn clients_are_told_what_they_got_and_operators_what_was_spent() {
         let usage = (saw.usage["prompt_tokens"].as_u64(), saw.usage["completion_tokens"].as_u64());
         assert_eq!(usage, (Some(told.0), Some(told.1)), "{fallback:?}");
         let ended = world.world.notes.all().into_iter().find_map(|note| match note {
-            Note::RequestEnded { outcome, usage, spent, target, .. } => Some((outcome, usage, spent, target)),
+            Note::RequestEnded(record) => Some(record),
             _ => None,
         });
-        let (outcome, usage, paid, target) = ended.unwrap();
-        let tokens = |usage: Option<Usage>| usage.map(|usage| (usage.input_tokens, usage.output_tokens));
-        assert_eq!(outcome, Outcome::Fallback);
-        assert_eq!(target.unwrap().to_string(), "b/m");
-        assert_eq!(tokens(usage), Some(told));
-        assert_eq!(tokens(paid), Some((spent.0 - 12 + estimate, spent.1)), "{fallback:?}");
+        let record = ended.unwrap();
+        let tokens = |usage: Option<&Usage>| usage.map(|usage| (usage.input_tokens, usage.output_tokens));
+        assert_eq!(record.outcome, Outcome::Fallback);
+        assert_eq!(record.target.as_ref().unwrap().to_string(), "b/m");
+        assert_eq!(tokens(record.usage.as_ref()), Some(told));
+        assert_eq!(tokens(record.spent()), Some((spent.0 - 12 + estimate, spent.1)), "{fallback:?}");
     }
 }
 
@@ -98,6 +98,14 @@ async fn operators_are_told_of_every_splice() {
     assert_eq!(spliced, [(Mode::Prefill, 10)]);
     let committed = notes.iter().filter(|note| matches!(note, Note::Committed { .. })).count();
     assert_eq!(committed, 1, "the time to first content is the first upstream's");
+    let record = notes.iter().find_map(|note| match note {
+        Note::RequestEnded(record) => Some(record),
+        _ => None,
+    });
+    let record = record.unwrap();
+    let ends: Vec<_> = record.attempts.iter().map(|call| (call.purpose.label(), call.end.label())).collect();
+    assert_eq!(ends, [("turn", "failed"), ("splice", "answered")]);
+    assert_eq!(record.splices.iter().map(|spliced| spliced.splice.at_char).collect::<Vec<_>>(), [10]);
 }
 
 #[tokio::test(start_paused = true)]

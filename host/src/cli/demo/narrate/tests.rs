@@ -1,4 +1,6 @@
 use seawall_core::class::{Class, Failure};
+use seawall_core::ports::PluginRef;
+use seawall_core::record::{Attempted, Purpose};
 use seawall_core::request::Protocol;
 
 use super::*;
@@ -21,20 +23,15 @@ fn failed(target: &str) -> Note {
 }
 
 fn ended(outcome: Outcome, target: Option<&str>, attempts: u32) -> Note {
-    let target = target.and_then(TargetId::parse);
-    let class = (outcome == Outcome::Failed).then_some(Class::Overloaded);
-    Note::RequestEnded {
-        id: ID,
-        model: "chat".to_owned(),
+    let called = || Attempted::new(TargetId::new("one", "m"), PluginRef::made_up("a"), Purpose::Turn);
+    Note::RequestEnded(Arc::new(Record {
         outcome,
-        target,
-        attempts,
-        tried: Vec::new(),
+        target: target.and_then(TargetId::parse),
+        attempts: (0..attempts).map(|_| called()).collect(),
         after: Duration::from_millis(1234),
-        class,
-        usage: None,
-        spent: None,
-    }
+        class: (outcome == Outcome::Failed).then_some(Class::Overloaded),
+        ..Record::new(ID, "chat")
+    }))
 }
 
 fn changed(target: &str, to: Circuit, open_for: Option<Duration>, causes: Vec<RequestId>) -> Note {

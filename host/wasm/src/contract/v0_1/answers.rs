@@ -100,8 +100,13 @@ fn json_object(bytes: &[u8], code: Code, what: &str) -> Checked<()> {
 }
 
 pub(crate) fn answer(answer: provider::Answer) -> Checked<Answer> {
-    json_object(&answer.body, Code::BadAnswer, "the translated answer")?;
-    Ok(Answer { body: answer.body.into(), usage: answer.usage.map(usage) })
+    Ok(match answer {
+        provider::Answer::Body(body) => {
+            json_object(&body, Code::BadAnswer, "the translated answer")?;
+            Answer::Body(body.into())
+        }
+        provider::Answer::Events(events) => Answer::Events(stream_events(events)?),
+    })
 }
 
 fn usage(usage: types::Usage) -> Usage {
