@@ -174,7 +174,7 @@ impl Run {
         {
             progress.over = Some(last);
             drop(progress);
-            self.watch.tell("ended", "the last fault has ended".to_owned(), last);
+            self.watch.tell("ended", "no fault is armed any more".to_owned(), last);
         } else if last.is_some_and(|last| last > now) {
             progress.over = None;
         }
