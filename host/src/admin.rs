@@ -5,6 +5,7 @@
 //! rebinding) and a foreign `Origin` are refused, and no CORS header is ever sent. Answers hold no secret and nothing
 //! of any request's content.
 
+mod audit;
 mod availability;
 mod chaos;
 mod experiments;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 
 pub use self::json::AdminError;
 pub use self::plugins::PluginControl;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::ingress::{Admission, Routes};
 use crate::shutdown::PhaseWatch;
@@ -61,6 +63,8 @@ pub struct Admin {
     pub control: Arc<dyn PluginControl>,
     /// Counters and availability.
     pub notes: Arc<Notes>,
+    /// The trail, if one is kept.
+    pub audit: Option<Audit>,
     /// Connections and other tasks of the data port.
     pub tasks: Tasks,
     /// Work that no client waits for: experiments.
@@ -89,12 +93,16 @@ enum Door {
 }
 
 /// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 17] {
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 21] {
     [
         ("/livez", Door::Health, get(status::live)),
         ("/readyz", Door::Health, get(status::ready)),
         ("/admin/status", Door::Token, get(status::status)),
         ("/admin/availability", Door::Token, get(availability::report)),
+        ("/admin/audit", Door::Token, get(audit::page)),
+        ("/admin/audit/export", Door::Token, get(audit::export)),
+        ("/admin/audit/status", Door::Token, get(audit::status)),
+        ("/admin/audit/{id}", Door::Token, get(audit::one)),
         ("/admin/targets", Door::Token, get(targets::list)),
         ("/admin/targets/{*target}", Door::Token, get(targets::one).post(targets::act)),
         ("/admin/providers/{id}", Door::Token, post(targets::clear)),
@@ -126,6 +134,7 @@ impl Admin {
         let guarded = guarded
             .fallback(json::no_route)
             .method_not_allowed_fallback(json::no_method)
+            .layer(from_fn_with_state(Arc::clone(&shared), audit::deeds))
             .layer(from_fn_with_state(Arc::clone(&shared), guard::token));
         let router = health
             .merge(guarded)

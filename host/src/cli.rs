@@ -3,6 +3,7 @@
 //! Exit codes: 0 good; 1 something that was given is wrong (a configuration, a plugin); 2 the command could not do its
 //! work; 64 the command line itself is wrong.
 
+mod audit;
 mod chaos;
 mod config;
 mod demo;
@@ -51,6 +52,9 @@ enum Command {
     Plugin(plugin::PluginCommand),
     /// Break things on purpose in a running gateway, and see what comes of it.
     Chaos(chaos::Chaos),
+    /// Read the audit trail: every request, what was tried for it, and what operators did.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
 }
 
 /// What a command found.
@@ -74,6 +78,9 @@ pub enum CliError {
     /// Plugins cannot be loaded.
     #[error(transparent)]
     Plugins(#[from] PluginsError),
+    /// The audit trail cannot be read.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::QueryError),
     /// The gateway could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -155,6 +162,7 @@ impl Cli {
             Command::Config(command) => command.run(),
             Command::Plugin(command) => command.run(),
             Command::Chaos(chaos) => chaos.run().await,
+            Command::Audit(command) => command.run(),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! and a file that tries is masked before it is quoted.
 
 mod access;
+mod audit;
 mod breaker;
 mod chaos;
 mod environment;
@@ -40,7 +41,7 @@ pub use environment::Environment;
 pub(crate) use names::nearest;
 pub use plugins::{PluginFacts, PluginKind};
 pub use problem::{ConfigErrors, Problem};
-pub use resolve::{DEFAULT_PLUGINS_DIR, default_state_dir};
+pub use resolve::{DEFAULT_PLUGINS_DIR, default_audit_dir, default_state_dir};
 use seawall_core::breaker::BreakerSettings;
 use seawall_core::settings::{Alias, CapabilityOverrides, Timeouts};
 use seawall_core::target::ProviderName;
@@ -59,7 +60,7 @@ pub struct Config {
     pub admin: Admin,
     /// Plugins beside the bundled ones, and how many may run.
     pub plugins: Plugins,
-    /// Admin token, code cache, audit.
+    /// Admin token, code cache, audit unless it has a place of its own.
     pub state_dir: PathBuf,
     /// Accounts at upstreams, by name.
     pub providers: BTreeMap<ProviderName, Provider>,
@@ -73,6 +74,8 @@ pub struct Config {
     pub default_timeouts: Timeouts,
     /// Who may call.
     pub access: Access,
+    /// The trail.
+    pub audit: crate::audit::Settings,
     /// How far faults may go.
     pub chaos: ChaosRules,
 }

@@ -17,9 +17,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use seawall_core::cascade::{self, Engine};
-use seawall_core::reply::{Degraded, Reply, Trail};
-use seawall_core::request::Request;
+use seawall_core::note::Note;
+use seawall_core::reply::{ClientError, Degraded, Reply, Trail};
+use seawall_core::request::{Protocol, Request, RequestId};
 
+use crate::audit::Audit;
 use crate::config::Config;
 
 /// Answers requests.
@@ -27,12 +29,13 @@ use crate::config::Config;
 pub struct Gateway {
     config: Arc<ArcSwap<Config>>,
     engine: Arc<Engine>,
+    audit: Option<Audit>,
 }
 
 impl Gateway {
-    /// A gateway over what [`Engine`] stands on.
-    pub fn new(config: Arc<ArcSwap<Config>>, engine: Engine) -> Self {
-        Self { config, engine: Arc::new(engine) }
+    /// A gateway over what [`Engine`] stands on. The audit hears the content of requests for which that is wanted.
+    pub fn new(config: Arc<ArcSwap<Config>>, engine: Engine, audit: Option<Audit>) -> Self {
+        Self { config, engine: Arc::new(engine), audit }
     }
 
     /// What all requests share: targets, faults, plugins.
@@ -46,7 +49,7 @@ impl Gateway {
         let alias = match config.resolve(&request.facts.model) {
             Ok(alias) => alias,
             Err(error) => {
-                tracing::debug!(request = %request.id, status = error.status, code = error.code, "request refused");
+                self.refused(request.id, request.protocol, &error);
                 let trail = Trail {
                     id: request.id,
                     target: None,
@@ -57,6 +60,17 @@ impl Gateway {
                 return Reply::Failed { error, trail };
             }
         };
-        cascade::answer(&self.engine, Arc::new(request), alias).await
+        let tap = self.audit.as_ref().and_then(|audit| audit.tap(&alias.name, &request));
+        let reply = cascade::answer(&self.engine, Arc::new(request), alias).await;
+        match tap {
+            Some(tap) => tap.on(reply),
+            None => reply,
+        }
+    }
+
+    /// Says that a request was refused before it was resolved.
+    pub fn refused(&self, id: RequestId, protocol: Protocol, error: &ClientError) {
+        let (status, code) = (error.status, error.code.clone());
+        self.engine.observer.note(Note::RequestRefused { id, protocol, status, code });
     }
 }

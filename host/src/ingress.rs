@@ -35,6 +35,7 @@ use seawall_core::request::{Protocol, Request, RequestId};
 pub(crate) use self::admission::{Admission, Load};
 pub(crate) use self::caller::bearer_token;
 pub(crate) use self::relay::relayed;
+use crate::audit::Ids;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::shutdown::{Phase, PhaseWatch};
@@ -46,11 +47,20 @@ pub type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
 pub trait Handler: Send + Sync + 'static {
     /// One request.
     fn handle(self: Arc<Self>, request: Request) -> Handling;
+
+    /// One was refused before that.
+    fn refused(&self, id: RequestId, protocol: Protocol, error: &ClientError) {
+        tracing::debug!(request = %id, %protocol, status = error.status, code = error.code, "request refused");
+    }
 }
 
 impl Handler for Gateway {
     fn handle(self: Arc<Self>, request: Request) -> Handling {
         Box::pin(async move { Gateway::handle(&self, request).await })
+    }
+
+    fn refused(&self, id: RequestId, protocol: Protocol, error: &ClientError) {
+        Gateway::refused(self, id, protocol, error);
     }
 }
 
@@ -63,7 +73,8 @@ pub struct Ingress {
     config: Arc<ArcSwap<Config>>,
     admission: Arc<Admission>,
     phase: PhaseWatch,
-    ids: Random,
+    ids: Arc<Ids>,
+    random: Random,
     nonces: RandomState,
 }
 
@@ -75,11 +86,16 @@ impl fmt::Debug for Ingress {
 
 impl Ingress {
     /// Requests of clients that the configuration knows go to this handler.
-    pub fn new(handler: Arc<dyn Handler>, config: Arc<ArcSwap<Config>>, phase: PhaseWatch) -> Arc<Self> {
+    pub fn new(
+        handler: Arc<dyn Handler>,
+        config: Arc<ArcSwap<Config>>,
+        phase: PhaseWatch,
+        ids: Arc<Ids>,
+    ) -> Arc<Self> {
         let nonces = RandomState::new();
-        let ids = Random::seeded(RandomState::new().hash_one(0));
+        let random = Random::seeded(RandomState::new().hash_one(0));
         let admission = Arc::new(Admission::new(config.load().server.admission));
-        Arc::new(Self { handler, config, admission, phase, ids, nonces })
+        Arc::new(Self { handler, config, admission, phase, ids, random, nonces })
     }
 
     /// The places for requests.
@@ -103,7 +119,13 @@ impl Ingress {
     }
 
     fn next_id(&self) -> RequestId {
-        RequestId(self.ids.next_u64())
+        self.ids.next()
+    }
+
+    /// An answer without the gateway.
+    fn refuse(&self, protocol: Protocol, id: RequestId, error: &ClientError) -> Response {
+        self.handler.refused(id, protocol, error);
+        answer::refusal(protocol, id, error)
     }
 
     /// Keyed with what nobody outside knows, so that a body cannot hold a forged blob token.
@@ -116,10 +138,7 @@ impl Ingress {
         let (head, body) = request.into_parts();
         let (request, place) = match self.admit(protocol, id, head, body).await {
             Ok(admitted) => admitted,
-            Err(error) => {
-                tracing::debug!(request = %id, status = error.status, code = error.code, "request refused");
-                return answer::refusal(protocol, id, &error);
-            }
+            Err(error) => return self.refuse(protocol, id, &error),
         };
         let wants_stream = request.facts.stream;
         let handling = Arc::clone(&self.handler).handle(request);
@@ -153,12 +172,12 @@ async fn health(State(ingress): State<Arc<Ingress>>) -> Response {
 async fn no_route(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
     let asked: String = uri.path().chars().take(200).collect();
     let message = format!("there is no {method} {asked} here; {WHAT_EXISTS}");
-    answer::refusal(shape_for(&uri), ingress.next_id(), &ClientError::new(404, "unknown_url", message))
+    ingress.refuse(shape_for(&uri), ingress.next_id(), &ClientError::new(404, "unknown_url", message))
 }
 
 async fn no_method(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
     let message = format!("{} does not take {method}; {WHAT_EXISTS}", uri.path());
-    answer::refusal(shape_for(&uri), ingress.next_id(), &ClientError::new(405, "method_not_allowed", message))
+    ingress.refuse(shape_for(&uri), ingress.next_id(), &ClientError::new(405, "method_not_allowed", message))
 }
 
 const WHAT_EXISTS: &str = "this gateway has POST /v1/chat/completions, POST /v1/embeddings, POST /v1/messages, \

@@ -2,6 +2,7 @@
 //! telemetry and the command line around the decisions of `seawall_core`.
 
 pub mod admin;
+pub mod audit;
 pub mod bundled;
 pub mod cli;
 pub mod config;

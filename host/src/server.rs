@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use tokio::time::{Instant, sleep};
 pub use self::listener::ListenError;
 use self::listener::{Bounds, Listener, Term};
 use crate::admin::Admin;
+use crate::audit::{Audit, Redaction};
 use crate::bundled::bundled_plugins;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -57,6 +59,8 @@ pub struct StartOptions {
     pub bundled: Option<Vec<(String, Cow<'static, [u8]>)>>,
     /// Look for changes in the plugins directory while running.
     pub watch_plugins: bool,
+    /// What takes secrets out of what is put on record; none = what the configuration says.
+    pub redaction: Option<Arc<dyn Redaction>>,
 }
 
 impl Default for StartOptions {
@@ -67,6 +71,7 @@ impl Default for StartOptions {
             seed: None,
             bundled: None,
             watch_plugins: true,
+            redaction: None,
         }
     }
 }
@@ -80,6 +85,17 @@ pub enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The audit trail's folder cannot be used.
+    #[error(
+        "the audit trail cannot be kept in {}: {source}; [audit] dir chooses another place, enabled = false none",
+        dir.display()
+    )]
+    Audit {
+        /// Where.
+        dir: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A credential cannot be sent.
     #[error(transparent)]
     Credential(#[from] CredentialError),
@@ -108,6 +124,8 @@ pub struct Running {
     pub plugins: Arc<PluginHost>,
     /// Answers requests.
     pub gateway: Arc<Gateway>,
+    /// The trail, if one is kept.
+    pub audit: Option<Audit>,
     shutdown: Shutdown,
     patience: Patience,
     clients: Tasks,
@@ -152,6 +170,10 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     ));
     targets.configure(&configured(&config), &config.breaker);
     let plugins = plugins::start(&config, &state, bundled, options.watch_plugins, &targets).await?;
+    // Behind everything that can fail: a start that fails is no run.
+    let audit = audit(&config, options.redaction)?;
+    audit.iter().for_each(|audit| notes.keep_in(audit.clone()));
+    let ids = audit.as_ref().map_or_else(Arc::default, |audit| Arc::clone(audit.ids()));
     let background = Tasks::new();
     let chaos = Arc::new(Chaos::new(Arc::clone(&clock), notes.clone()));
     chaos.configure(config.chaos.caps);
@@ -172,12 +194,12 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     };
     let send_timeout = config.server.send_timeout;
     let config = Arc::new(ArcSwap::from_pointee(config));
-    let gateway = Arc::new(Gateway::new(Arc::clone(&config), engine));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&config), engine, audit.clone()));
 
     let shutdown = Shutdown::new();
     let (clients, operators) = (Tasks::new(), Tasks::new());
     let (data_addr, admin_addr) = (data.addr(), admin.addr());
-    let ingress = Ingress::new(gateway.clone(), Arc::clone(&config), shutdown.watch());
+    let ingress = Ingress::new(gateway.clone(), Arc::clone(&config), shutdown.watch(), ids);
     let desk = Admin {
         token: admin_token.secret.clone(),
         addr: admin_addr,
@@ -188,6 +210,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         plugins: plugins.clone(),
         control: plugins.clone(),
         notes: Arc::clone(&notes),
+        audit: audit.clone(),
         tasks: clients.clone(),
         background: background.clone(),
         phase: shutdown.watch(),
@@ -205,6 +228,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         notes,
         plugins,
         gateway,
+        audit,
         shutdown,
         patience,
         clients,
@@ -219,7 +243,7 @@ impl Running {
         signal().await;
         tracing::info!("stopping: streams under way may finish; a second signal ends them");
         let (clients, operators) = (self.clients.clone(), self.operators.clone());
-        let background = self.background.clone();
+        let (background, audit) = (self.background.clone(), self.audit.clone());
         let shutdown = self.shutdown.clone();
         tokio::select! {
             () = self.shutdown() => {}
@@ -228,6 +252,7 @@ impl Running {
                 clients.drained(LAST_WORDS).await;
                 clients.end().await;
                 background.end().await;
+                close(audit.as_ref()).await;
                 operators.end().await;
             }
         }
@@ -245,10 +270,26 @@ impl Running {
         }
         self.clients.end().await;
         self.background.end().await;
+        // Nobody who could hand anything over is left but operators, and they may see how it ended.
+        close(self.audit.as_ref()).await;
         self.shutdown.advance(Phase::Ended);
         self.operators.drained(LAST_WORDS).await;
         self.operators.end().await;
     }
+}
+
+async fn close(audit: Option<&Audit>) {
+    if let Some(audit) = audit {
+        audit.close().await;
+    }
+}
+
+fn audit(config: &Config, redaction: Option<Arc<dyn Redaction>>) -> Result<Option<Audit>, StartError> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let started = Audit::start(config.audit.clone(), redaction);
+    started.map(Some).map_err(|source| StartError::Audit { dir: config.audit.dir.clone(), source })
 }
 
 fn transport(config: &Config) -> Result<Transport, StartError> {

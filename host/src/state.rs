@@ -152,7 +152,8 @@ fn io_error<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -
     move |source| StateError::Io { doing, path: path.to_owned(), source }
 }
 
-fn make_private_dir(path: &Path) -> Result<(), StateError> {
+/// Makes a directory of this user alone, with all above it.
+pub(crate) fn make_private_dir(path: &Path) -> Result<(), StateError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -92,6 +92,29 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await.ok()
 }
 
+/// A thread of its own, for work that waits for files. A panic ends it alone.
+#[derive(Debug)]
+pub struct Thread {
+    name: &'static str,
+    handle: std::thread::JoinHandle<()>,
+}
+
+/// Starts one.
+pub fn thread(name: &'static str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Thread> {
+    let handle = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    Ok(Thread { name, handle })
+}
+
+impl Thread {
+    /// Waits until it has ended.
+    pub async fn ended(self) {
+        let Self { name, handle } = self;
+        if let Some(Err(_)) = blocking(move || handle.join()).await {
+            tracing::error!(thread = name, "a thread panicked and was ended; everything else goes on");
+        }
+    }
+}
+
 /// What outlives a request runs here, supervised like everything else.
 impl Background for Tasks {
     fn run(&self, name: &'static str, work: Call<'static, ()>) {

@@ -11,7 +11,7 @@ mod log;
 mod tests;
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use seawall_core::availability::Availability;
 use seawall_core::experiment::Lab;
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 pub use self::counters::{Counters, Totals};
+use crate::audit::Audit;
 use crate::config::LogFormat;
 
 /// How many notes a slow watcher may lag behind before it loses the oldest.
@@ -58,13 +59,16 @@ fn filter(wanted: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(format!("{quiet}{wanted}"))
 }
 
-/// Hears everything the core does: counts it, judges by it, logs it, and passes it to whoever watches live.
+/// Hears everything the core does: counts it, judges by it, puts it on record, logs it, and passes it to whoever watches
+/// live.
 #[derive(Debug)]
 pub struct Notes {
     live: broadcast::Sender<Arc<Note>>,
     counters: Counters,
     availability: Availability,
     lab: Arc<Lab>,
+    /// Set when the gateway serves; none where no trail is kept.
+    audit: OnceLock<Audit>,
 }
 
 impl Default for Notes {
@@ -74,14 +78,20 @@ impl Default for Notes {
 }
 
 impl Notes {
-    /// Nobody watches yet.
+    /// Nobody watches yet, and nothing is kept.
     pub fn new() -> Self {
         Self {
+            audit: OnceLock::new(),
             live: broadcast::Sender::new(LIVE_BUFFER),
             counters: Counters::default(),
             availability: Availability::new(),
             lab: Arc::new(Lab::new()),
         }
+    }
+
+    /// What is worth it is put on record from now on. The first trail stays the one.
+    pub fn keep_in(&self, audit: Audit) {
+        drop(self.audit.set(audit));
     }
 
     /// Everything from now on. A receiver that lags loses the oldest notes and is told how many.
@@ -111,6 +121,9 @@ impl Observer for Notes {
         let now = Instant::now();
         self.availability.note(&note, now);
         self.lab.note(&note, now);
+        if let Some(audit) = self.audit.get() {
+            audit.note(&note);
+        }
         log::line(&note);
         if self.live.receiver_count() > 0 {
             // An error means that the last watcher has just left.

@@ -38,10 +38,10 @@ pub(crate) struct Attempt {
     pub(crate) until: Instant,
     /// The stream that this attempt is to go on in; apart, for few attempts have one and all are moved.
     pub(crate) joint: Option<Box<Joint>>,
-    /// What the call may teach; only while faults are armed.
-    pub(crate) lesson: Option<Arc<Lesson>>,
     /// Where chaos says what it did to it; none where nothing was armed when it began.
     pub(crate) injection: Option<Injection>,
+    /// What the call may teach; only while faults are armed.
+    pub(crate) lesson: Option<Arc<Lesson>>,
 }
 
 /// How an attempt ended.
@@ -134,9 +134,9 @@ impl Attempt {
                 capabilities: &self.candidate.capabilities,
                 number: self.number,
                 adapter: &self.candidate.adapter,
+                injection,
                 plugins: &self.case.plugins,
                 targets: &engine.targets,
-                injection,
             };
             engine.chaos.send(&question, engine.upstream.as_ref(), wire, self.lesson.as_deref()).await
         })

@@ -123,7 +123,7 @@ impl Availability {
             Note::TwinEnded { twin, .. } => {
                 let verdict = twin.failure().map_or(Verdict::Served, |broke| Verdict::Failed(broke.class));
                 let mut book = self.lock();
-                let is_news = book.everything || twin.injected().is_none_or(|injected| injected.teach);
+                let is_news = book.everything || !twin.misleads();
                 if let Some(good) = says(verdict).filter(|_| is_news) {
                     book.alone(&twin.target, good, now);
                 }
@@ -146,7 +146,7 @@ impl Availability {
 
 impl Book {
     fn ended(&mut self, record: &Record, now: Instant) {
-        if !self.everything && record.is_no_news() {
+        if !self.everything && record.misleads() {
             self.left_out += 1;
             return;
         }

@@ -7,9 +7,10 @@
 //!
 //! | state | event | next |
 //! |---|---|---|
-//! | CLOSED | third counted failure in a run, or half of at least twenty calls in 30 s | OPEN |
+//! | CLOSED | third counted failure in a run, not all of one request; or half of at least twenty calls in 30 s | OPEN |
 //! | OPEN | call before the time is over | refused, with the time |
 //! | OPEN | call after it | HALF-OPEN, the call is the probe |
+//! | OPEN, HALF-OPEN | last-resort call of a request that has nobody else | admitted |
 //! | OPEN | last-resort call brings content | HALF-OPEN with one good probe |
 //! | HALF-OPEN | call while no probe is under way | admitted as the probe, under a lease |
 //! | HALF-OPEN | call while one is | refused |
@@ -25,7 +26,8 @@
 //! Two *runs* are kept, each opens at three: calls that failed before content (ended by any first content), and
 //! streams that broke (ended by a stream that finished). One run alone would hide fast failures among slow streams, or
 //! a target whose streams start well and always break. In the window a call counts once: the good start of a stream
-//! that breaks is taken back.
+//! that breaks is taken back. One request alone opens nothing: it may be asked again at once and once more in a second
+//! round, and a request that fails everywhere must not close a target for everybody.
 //!
 //! Nothing here fails or waits; a refusal allocates nothing. Events are returned to the caller, who reports them after
 //! the lock is gone.
@@ -95,7 +97,7 @@ pub(crate) enum Admission {
     Normal,
     /// It decides about a half-open target.
     Probe,
-    /// The breaker is open and nobody else can serve.
+    /// The target rests and nobody else can serve.
     LastResort,
 }
 
@@ -250,8 +252,8 @@ impl Breaker {
         self.door.load(Ordering::Acquire) & 1 == 1
     }
 
-    /// Admits a call although the breaker is open, because nobody else can serve. Refused while forced open and while
-    /// a probe is under way.
+    /// Admits a call although the target rests, because nobody else can serve. Refused while forced open. How many such
+    /// calls there may be is the caller's to say.
     pub(crate) fn last_resort(
         &self,
         now: Instant,

@@ -187,6 +187,11 @@ impl RequestBudget {
     /// Everybody has had a turn, and so many were never tried. `false` when no attempt is left.
     pub fn new_round(&mut self, untried: usize) -> bool {
         self.untried = u32::try_from(untried).unwrap_or(u32::MAX);
+        self.has_attempts()
+    }
+
+    /// Whether any attempt is left.
+    pub fn has_attempts(&self) -> bool {
         self.made < self.cap
     }
 

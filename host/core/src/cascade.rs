@@ -11,7 +11,7 @@
 //! | `flight` | what is said about a call when it ends |
 //! | `hedge` | when a late call gets another one beside it |
 //! | `twin` | hidden calls, behind the answer |
-//! | `last` | what happens when nobody answered |
+//! | `last` | who is asked when everybody else has failed, and what is said when nobody answered |
 
 mod bodies;
 mod candidates;
@@ -122,13 +122,12 @@ impl Walk {
             if let Some(won) = self.once_around().await {
                 return self.deliver(won);
             }
-            if !self.another_round().await {
-                break;
+            if let Some(won) = self.last_resorts().await {
+                return self.deliver(won);
             }
-        }
-        match self.last_resort().await {
-            Some(won) => self.deliver(won),
-            None => self.give_up(),
+            if !self.another_round().await {
+                return self.give_up();
+            }
         }
     }
 
@@ -142,12 +141,23 @@ impl Walk {
             let last = !self.is_anybody_left();
             let candidates = Arc::clone(&self.candidates);
             let candidate = candidates.get(index)?;
-            let admitted = if self.is_too_slow(candidate, last) { None } else { self.admit(candidate, last) };
+            let admitted = if self.is_too_slow(candidate, last) {
+                Err(None)
+            } else {
+                self.admit(candidate, last).map_err(Some)
+            };
             match admitted {
-                None => self.budget.passed_over(),
-                Some(permit) => {
+                Ok(permit) => {
                     if let Some(won) = self.call(index, permit, last).await {
                         return Some(won);
+                    }
+                }
+                Err(gate) => {
+                    let rests = gate == Some(Gate::Breaker);
+                    self.turns.get_mut(index)?.rests = rests;
+                    // Its turn comes at the end of the round, if it is to have one.
+                    if !rests || !candidate.state.has_last_resort() {
+                        self.budget.passed_over();
                     }
                 }
             }
@@ -156,16 +166,13 @@ impl Walk {
     }
 
     /// Asks gates and breaker.
-    fn admit(&mut self, candidate: &Candidate, only_one_left: bool) -> Option<Permit> {
-        match candidate.state.try_acquire(&self.case.ask(candidate, only_one_left)) {
-            Ok(permit) => Some(permit),
-            Err(refusal) => {
-                self.ledger.skipped(candidate.target(), refusal.gate, refusal.retry_in);
-                self.refusals.retain(|(target, ..)| target != candidate.target());
-                self.refusals.push((candidate.target().clone(), refusal.gate, refusal.retry_in));
-                None
-            }
-        }
+    fn admit(&mut self, candidate: &Candidate, only_one_left: bool) -> Result<Permit, Gate> {
+        candidate.state.try_acquire(&self.case.ask(candidate, only_one_left)).map_err(|refusal| {
+            self.ledger.skipped(candidate.target(), refusal.gate, refusal.retry_in);
+            self.refusals.retain(|(target, ..)| target != candidate.target());
+            self.refusals.push((candidate.target().clone(), refusal.gate, refusal.retry_in));
+            refusal.gate
+        })
     }
 
     /// Calls one candidate, and once more where the class allows it.
@@ -188,9 +195,13 @@ impl Walk {
             let pause = again.pause(miss.retry_after, left, &self.case.engine.random);
             let pause = pause.filter(|_| std::mem::take(&mut first) && miss.alone)?;
             // Asked before the pause: nobody waits for a retry that will not be made.
+            let refusal = candidate.state.refusal().and_then(|refusal| refusal.retry_in);
+            if refusal.is_some_and(|rest| rest > pause) {
+                return None;
+            }
             leave = self.budget.attempt(AttemptKind::Retry).ok()?;
             sleep(pause).await;
-            permit = self.admit(candidate, true)?;
+            permit = self.admit(candidate, true).ok()?;
         }
     }
 

@@ -174,6 +174,17 @@ pub enum Note {
         /// Streamed.
         stream: bool,
     },
+    /// A request was refused before it was resolved: no key, no such model, no room.
+    RequestRefused {
+        /// Which.
+        id: RequestId,
+        /// In which protocol the client was told.
+        protocol: Protocol,
+        /// With which status.
+        status: u16,
+        /// And which code.
+        code: String,
+    },
     /// A candidate was passed over without a call.
     Skipped {
         /// Which request.

@@ -160,9 +160,9 @@ impl Record {
             .fold(None, |sum, cost| Some(sum.unwrap_or(0.0) + cost))
     }
 
-    /// Whether what it met says nothing about providers: an armed fault acted on one of its attempts, and is not to teach.
-    pub fn is_no_news(&self) -> bool {
-        self.attempts.iter().filter_map(Attempted::injected).any(|injected| !injected.teach)
+    /// Whether chaos acted on any of its attempts in a way that estimates are not to learn from.
+    pub fn misleads(&self) -> bool {
+        self.attempts.iter().any(Attempted::misleads)
     }
 
     /// Whether an armed fault acted on any of its attempts.

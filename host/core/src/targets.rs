@@ -7,6 +7,7 @@
 //! configured come from model names that clients write.
 
 mod ask;
+mod credit;
 mod history;
 mod lesson;
 mod permit;
@@ -19,7 +20,7 @@ mod twin;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -40,10 +41,6 @@ use crate::target::{ProviderName, TargetId};
 
 /// Most targets whose health is remembered.
 pub const TARGETS_CAP: usize = 4_096;
-/// Most aliases whose last resort is remembered; names may be a client's.
-const ALIASES_CAP: usize = 1_024;
-/// One last resort per alias in this time.
-const LAST_RESORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a target may not be called now. Small and without an allocation: refusing must cost nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +92,6 @@ pub struct Targets {
     maps: RwLock<Maps>,
     /// Orders uses, for eviction.
     uses: AtomicU64,
-    last_resorts: Mutex<HashMap<Arc<str>, Instant>>,
 }
 
 impl fmt::Debug for Targets {
@@ -118,7 +114,6 @@ impl Targets {
             settings: RwLock::new(settings),
             maps: RwLock::default(),
             uses: AtomicU64::new(0),
-            last_resorts: Mutex::default(),
         }
     }
 
@@ -171,22 +166,6 @@ impl Targets {
         }
     }
 
-    /// One real call although the breakers of all candidates refuse: better than a certain error, as long as it stays
-    /// one. At most one in flight per target and one a second per alias; every other gate, and an operator's forced
-    /// open, still refuse. Ask for the target first whose refusal ends first. A target that only ramps up, or whose
-    /// open time is over by now, is called as usual.
-    pub fn try_last_resort(&self, id: &TargetId, alias: &str, ask: &Ask) -> Option<Permit> {
-        let state = self.get(id);
-        let ask = Ask { only_one_left: true, ..*ask };
-        match state.try_acquire(&ask) {
-            Ok(permit) => return Some(permit),
-            Err(refusal) if refusal.gate != Gate::Breaker => return None,
-            Err(_) => {}
-        }
-        let permit = state.try_last_resort(&ask)?;
-        self.take_alias_turn(alias).then_some(permit)
-    }
-
     /// Every known target, sorted by name.
     pub fn status(&self) -> Vec<TargetStatus> {
         let mut states: Vec<_> = self.read().states.values().map(Arc::clone).collect();
@@ -234,33 +213,12 @@ impl Targets {
         state
     }
 
-    fn take_alias_turn(&self, alias: &str) -> bool {
-        let now = self.outside.clock.now();
-        let waits = |last: &Instant| now.saturating_duration_since(*last) < LAST_RESORT_PAUSE;
-        let mut last_resorts = self.lock_last_resorts();
-        if last_resorts.get(alias).is_some_and(waits) {
-            return false;
-        }
-        if last_resorts.len() >= ALIASES_CAP {
-            last_resorts.retain(|_, last| waits(last));
-        }
-        let room = last_resorts.len() < ALIASES_CAP;
-        if room {
-            last_resorts.insert(alias.into(), now);
-        }
-        room
-    }
-
     fn read(&self) -> RwLockReadGuard<'_, Maps> {
         self.maps.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Maps> {
         self.maps.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_last_resorts(&self) -> MutexGuard<'_, HashMap<Arc<str>, Instant>> {
-        self.last_resorts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Test doubles at the ports: an adapter for a chat-compatible provider, and an upstream that follows a script.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -186,12 +187,19 @@ pub(crate) fn request(protocol: Protocol, stream: bool) -> Request {
     request_of(protocol, &body)
 }
 
+/// Counted from 1 in every test, which has a thread of its own.
+fn next_id() -> RequestId {
+    thread_local!(static LAST: Cell<u64> = const { Cell::new(0) });
+    LAST.set(LAST.get() + 1);
+    RequestId(LAST.get())
+}
+
 /// A request with this body.
 pub(crate) fn request_of(protocol: Protocol, body: &serde_json::Value) -> Request {
     let bytes = Bytes::from(body.to_string());
     let (facts, body) = protocol::read_request(protocol, bytes, HeaderMap::new(), 1).unwrap();
     Request {
-        id: RequestId(1),
+        id: next_id(),
         protocol,
         tenant: Arc::from("default"),
         facts,

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::json::AdminError;
 
 /// An order is a few lines.
-const ORDER_BYTES: usize = 64 << 10;
+pub(super) const ORDER_BYTES: usize = 64 << 10;
 
 /// The body as an order; `example` is what an operator is shown who sent something else.
 pub(super) async fn read<T: DeserializeOwned>(body: Body, example: &'static str) -> Result<T, AdminError> {

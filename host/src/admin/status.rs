@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::json::json;
 use super::{Admin, Shared};
+use crate::audit::{Audit, Figures};
 use crate::health::{NotReady, Readiness};
 use crate::ingress::Load;
 use crate::shutdown::Phase;
@@ -42,6 +43,8 @@ struct Status {
     tasks_panicked: u64,
     ingress: Load,
     counters: Totals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<Figures>,
     targets: Vec<TargetStatus>,
 }
 
@@ -63,6 +66,7 @@ pub(super) async fn status(State(admin): State<Shared>) -> Response {
         tasks_panicked: admin.tasks.panicked(),
         ingress: admin.ingress.load(),
         counters: admin.notes.totals(),
+        audit: admin.audit.as_ref().map(Audit::figures),
         targets: admin.targets.status(),
     };
     json(StatusCode::OK, &status)

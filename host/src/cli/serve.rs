@@ -31,7 +31,10 @@ impl Serve {
         let format = telemetry::init(config.server.log_format);
         plugins::announce_first_start(&config.state_dir);
         let running = server::start(config.clone(), StartOptions::default()).await?;
-        plugins::all_or_warn(&config, &running.plugins, format)?;
+        if let Err(unusable) = plugins::all_or_warn(&config, &running.plugins, format) {
+            running.shutdown().await;
+            return Err(unusable);
+        }
         announce(&config, &running);
         running.wait().await;
         Ok(Verdict::Good)

@@ -12,7 +12,7 @@ use super::names::nearest;
 use super::resolve::{default_admin_listen, default_plugins, default_server};
 use super::{
     Access, Admin, ChaosRules, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Problem, Provider,
-    Source, Templates, default_state_dir,
+    Source, Templates, audit, default_state_dir,
 };
 
 /// What a plugin extends.
@@ -100,6 +100,7 @@ impl Config {
         }
         let state_dir = default_state_dir(env)?;
         Ok(Self {
+            audit: audit::usual(&state_dir),
             source,
             server: default_server(),
             admin: Admin {

@@ -9,6 +9,7 @@ use seawall_core::settings::Timeouts;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::audit::RawAudit;
 use super::breaker::RawBreaker;
 use super::chaos::RawChaos;
 use super::reader::{At, Context, Section, wrong_type};
@@ -36,8 +37,9 @@ pub(super) struct RawConfig {
     pub(super) models: Vec<RawAlias>,
     pub(super) default_timeouts: RawTimeouts,
     pub(super) breaker: RawBreaker,
-    pub(super) chaos: RawChaos,
+    pub(super) audit: RawAudit,
     pub(super) templates: Vec<RawTemplate>,
+    pub(super) chaos: RawChaos,
 }
 
 impl RawConfig {
@@ -52,8 +54,9 @@ impl RawConfig {
             models: root.named_tables("models", RawAlias::read),
             default_timeouts: root.table("defaults", RawTimeouts::read).unwrap_or_default(),
             breaker: root.table("breaker", RawBreaker::read).unwrap_or_default(),
-            chaos: root.table("chaos", RawChaos::read).unwrap_or_default(),
+            audit: root.table("audit", RawAudit::read).unwrap_or_default(),
             templates: root.named_tables("templates", RawTemplate::read),
+            chaos: root.table("chaos", RawChaos::read).unwrap_or_default(),
         })
     }
 }

@@ -59,6 +59,11 @@ pub(super) fn default_plugins(dir: PathBuf) -> Plugins {
 /// The plugins folder unless another one is named.
 pub const DEFAULT_PLUGINS_DIR: &str = "plugins.d";
 
+/// Where the audit trail is kept unless the operator says otherwise.
+pub fn default_audit_dir(env: &Environment) -> Result<PathBuf, ConfigErrors> {
+    default_state_dir(env).map(|state_dir| super::audit::usual(&state_dir).dir)
+}
+
 /// Where state is kept unless the operator says otherwise.
 pub fn default_state_dir(env: &Environment) -> Result<PathBuf, ConfigErrors> {
     state_dir(env).map_err(|problem| ConfigErrors::new(Source::new("the environment", ""), vec![problem]))
@@ -97,17 +102,20 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
     let known = Providers { names: given, resolved: &providers, templates: &templates };
     let aliases =
         raw.models.iter().filter_map(|alias| resolve_alias(alias, &known, default_timeouts, context));
-    let aliases = aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect();
+    let aliases: BTreeMap<_, _> = aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect();
+    let state_dir = state_dir?;
+    let audit = raw.audit.resolve(base, &state_dir, aliases.keys(), context);
     Some(Config {
         source,
         server: resolve_server(raw.server),
         admin,
         plugins,
-        state_dir: state_dir?,
+        state_dir,
         providers,
         aliases,
         templates,
         breaker: raw.breaker.resolve(context),
+        audit,
         default_timeouts,
         access,
         chaos: raw.chaos.resolve(base, context),

@@ -18,6 +18,8 @@ type Item<'a, 'i> = &'a Spanned<DeValue<'i>>;
 const LONGEST: Duration = Duration::from_secs(3600);
 /// No body or event may be larger: it has to fit in memory, once per request.
 const LARGEST: usize = 1 << 30;
+/// Ten years, in seconds.
+const LONGEST_AGE_S: u64 = 10 * 365 * 86_400;
 
 /// A string with its variables filled in.
 pub(super) fn string(context: &Context<'_>, item: Item<'_, '_>) -> Read<String> {
@@ -151,6 +153,42 @@ pub(super) fn duration(context: &Context<'_>, item: Item<'_, '_>) -> Read<Durati
         return Err(bad(format!("`{text}` is longer than an hour")));
     }
     Ok(parsed)
+}
+
+/// How long something is kept: "12h", "30d".
+pub(super) fn age(context: &Context<'_>, item: Item<'_, '_>) -> Read<Duration> {
+    const UNITS: [(&str, u64); 3] = [("m", 60), ("h", 3_600), ("d", 86_400)];
+    let text = string(context, item)?;
+    let read = UNITS.iter().find_map(|(unit, seconds)| {
+        let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        count.checked_mul(*seconds).filter(|seconds| (1..=LONGEST_AGE_S).contains(seconds))
+    });
+    read.map(Duration::from_secs).ok_or_else(|| {
+        Problem::new("bad-age", format!("`{text}` is no time to keep something for"))
+            .fix("a whole number and a unit: \"90m\", \"12h\", \"30d\"; at most ten years")
+    })
+}
+
+/// Bytes on disk: a number, or text such as "10GiB".
+pub(super) fn storage(context: &Context<'_>, item: Item<'_, '_>, least: u64) -> Read<u64> {
+    const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+    let bytes = match item.get_ref() {
+        DeValue::String(_) => {
+            let text = string(context, item)?;
+            let read = UNITS.iter().find_map(|(unit, factor)| {
+                text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*factor)
+            });
+            read.ok_or_else(|| format!("`{text}` is no size"))
+        }
+        other => {
+            integer(other).map(|bytes| u64::try_from(bytes).unwrap_or(0)).map_err(|_| "no size".to_owned())
+        }
+    };
+    bytes
+        .and_then(|bytes| if bytes < least { Err(format!("less than {least} bytes")) } else { Ok(bytes) })
+        .map_err(|what| {
+            Problem::new("bad-size", what).fix("bytes as a number, or text such as \"512MiB\" or \"10GiB\"")
+        })
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

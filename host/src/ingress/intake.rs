@@ -63,7 +63,7 @@ impl Ingress {
         let deadline = deadline(headers)?;
         let strict = strict(headers)?;
         let chaos = self.chaos(headers)?;
-        let place = self.admission.place(&self.ids).await?;
+        let place = self.admission.place(&self.random).await?;
         Ok(Knock { tenant, deadline, strict, chaos, place })
     }
 

@@ -14,6 +14,7 @@ const OUTCOMES: [Outcome; 5] =
 #[derive(Debug, Default)]
 pub struct Counters {
     requests_started: AtomicU64,
+    requests_refused: AtomicU64,
     attempts: AtomicU64,
     probes: AtomicU64,
     hedges: AtomicU64,
@@ -37,6 +38,8 @@ pub struct Counters {
 pub struct Totals {
     /// Requests that came in and were resolved.
     pub requests_started: u64,
+    /// Requests that were refused before that.
+    pub requests_refused: u64,
     /// Requests that ended, by outcome.
     pub requests_ended: BTreeMap<&'static str, u64>,
     /// Upstream calls.
@@ -79,6 +82,7 @@ impl Counters {
         };
         match note {
             Note::RequestStarted { .. } => one(&self.requests_started),
+            Note::RequestRefused { .. } => one(&self.requests_refused),
             Note::Skipped { gate, .. } => tally(&Gate::ALL, &self.skipped, gate),
             Note::AttemptStarted { probe, .. } => {
                 one(&self.attempts);
@@ -122,6 +126,7 @@ impl Counters {
     pub fn totals(&self) -> Totals {
         Totals {
             requests_started: self.requests_started.load(Relaxed),
+            requests_refused: self.requests_refused.load(Relaxed),
             requests_ended: labelled(&OUTCOMES, &self.ended, |outcome| outcome.label()),
             attempts: self.attempts.load(Relaxed),
             probes: self.probes.load(Relaxed),

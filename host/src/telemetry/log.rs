@@ -16,6 +16,9 @@ pub(super) fn line(note: &Note) {
         Note::RequestStarted { id, protocol, model, stream } => {
             debug!(request = %id, %protocol, %model, stream, "request started");
         }
+        Note::RequestRefused { id, status, code, .. } => {
+            debug!(request = %id, status, code, "request refused");
+        }
         Note::Skipped { id, target, gate, retry_in } => {
             debug!(request = %id, %target, reason = gate.label(), retry_in_ms = retry_in.map(ms), "candidate skipped");
         }

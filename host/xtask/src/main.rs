@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test [--all] | loom | matrix | plugins | sim | bench | check`.
+//! Developer commands: `cargo xtask demo | test [--all] | loom | matrix | plugins | sim | bench | soak | check`.
 //!
 //! Everything a fresh machine needs beyond rustup and a C compiler is either fetched here, with a line that says so, or
 //! named in an error with the command that installs it. Nothing is skipped because something is missing.
@@ -23,7 +23,8 @@ usage: cargo xtask <command>
   plugins         build the bundled components into target/plugins/
   sim [...]       the core in virtual time, many seeds; see tests/simulation/README.md
   bench [...]     the gateway beside a bare reverse proxy; further words go to the bench (--overload: five times
-                  more requests than it takes)
+                  more requests than it takes; --audit: what the audit trail costs)
+  soak            what takes long: 200 kills under load, a database that stalls for 30 s
   check           format, lints, docs, tidy
 ";
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         "plugins" => plugins::build(),
         "sim" => suites::sim(rest),
         "bench" => bench::bench(rest),
+        "soak" => suites::soak(),
         "check" => check::everything(),
         "help" | "--help" | "-h" => {
             shell::say(USAGE);

@@ -41,6 +41,15 @@ pub(crate) fn matrix(words: &[String]) -> Outcome {
     step("fault matrix", || run(cargo().args(matrix).args(words)))
 }
 
+/// `cargo xtask soak`: what takes too long for every day.
+pub(crate) fn soak() -> Outcome {
+    plugins::build()?;
+    let kills =
+        ["run", "--quiet", "-p", "seawall-e2e", "--bin", "kills", "--features", "seawall/bundled", "--"];
+    step("200 kills under load", || run(cargo().args(kills).arg("200")))?;
+    step("a database that stalls for 30 s", || run(cargo().args(kills).args(["stall", "30"])))
+}
+
 /// `cargo xtask sim [...]`: more seeds than the tests, or one of them in full.
 pub(crate) fn sim(words: &[String]) -> Outcome {
     run(cargo().args(["run", "--quiet", "-p", "seawall-simulation", "--"]).args(words))

@@ -35,6 +35,12 @@ const FENCES: &[Fence] = &[
         except: &["host/src/ingress", "host/src/admin"],
     },
     Fence {
+        what: "only audit knows SQL",
+        tokens: &["rusqlite"],
+        within: NATIVE,
+        except: &["host/src/audit"],
+    },
+    Fence {
         what: "core does no I/O",
         tokens: &[
             "std::fs",

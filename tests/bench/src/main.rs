@@ -1,6 +1,7 @@
 //! `cargo xtask bench [--rounds N] [--quick]`: the gateway's CPU per request and added latency beside a bare axum +
 //! reqwest reverse proxy, interleaved in one run on the same simulator, so that a noisy machine disturbs both alike.
-//! The figures to trust are the ratios. `--overload` measures admission instead (see [`overload`]).
+//! The figures to trust are the ratios. `--overload` measures admission instead (see [`overload`]), `--audit` what the
+//! audit trail costs (see [`share`]).
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -13,6 +14,7 @@
 mod load;
 mod overload;
 mod proxy;
+mod share;
 mod stage;
 mod table;
 
@@ -123,6 +125,13 @@ async fn main() -> ExitCode {
     let only = words.windows(2).find(|pair| pair[0] == "--only").map(|pair| pair[1].clone());
 
     let stage = Stage::start("").await;
+    if let Some(off) = share::without(&words) {
+        return if share::measure(&stage, &off, rounds).await {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
     table::start_figures(&stage);
     table::head();
     for scenario in

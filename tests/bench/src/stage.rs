@@ -20,7 +20,8 @@ pub(crate) struct Stage {
     pub(crate) start_warm: Duration,
     pub(crate) idle_rss_kib: u64,
     _sim: Process,
-    _folder: tempfile::TempDir,
+    sim: u16,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -31,7 +32,7 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a folder");
         let _already = rustls::crypto::ring::default_provider().install_default();
         let config = folder.path().join("seawall.toml");
-        fs::write(&config, configuration(sim, gateway, admin, server, folder.path())).expect("a file");
+        fs::write(&config, configuration(sim, gateway, admin, server, folder.path(), "")).expect("a file");
 
         let sim_process =
             Process::start(Command::new(&seawall).args(["sim", "--listen", &format!("127.0.0.1:{sim}")]));
@@ -58,12 +59,25 @@ impl Stage {
             start_warm,
             idle_rss_kib,
             _sim: sim_process,
-            _folder: folder,
+            sim,
+            folder,
         }
     }
 }
 
 impl Stage {
+    /// Another gateway over the same simulator, with more in its configuration; where it serves.
+    pub(crate) async fn another(&self, more: &str) -> (String, Process) {
+        let (gateway, admin) = (free_port(), free_port());
+        let folder = self.folder.path();
+        let config = folder.join(format!("seawall-{gateway}.toml"));
+        fs::write(&config, configuration(self.sim, gateway, admin, "", folder, more)).expect("a file");
+        let seawall = seawall();
+        let serve = || Process::start(Command::new(&seawall).arg("serve").arg("--config").arg(&config));
+        let (process, _) = timed_start(serve, gateway).await;
+        (format!("http://127.0.0.1:{gateway}"), process)
+    }
+
     /// From now on every answer of the simulated provider takes so long.
     pub(crate) async fn slow_upstream(&self, time: Duration) {
         let (base, lane) = self.sim_base.rsplit_once('/').expect("a lane");
@@ -135,7 +149,7 @@ fn seawall() -> PathBuf {
     beside
 }
 
-fn configuration(sim: u16, gateway: u16, admin: u16, server: &str, folder: &Path) -> String {
+fn configuration(sim: u16, gateway: u16, admin: u16, server: &str, folder: &Path, more: &str) -> String {
     let (plugins, state) = (folder.join("plugins.d"), folder.join("state"));
     fs::create_dir_all(&plugins).expect("a folder");
     format!(
@@ -153,6 +167,6 @@ base_url = "http://127.0.0.1:{sim}/openai/v1"
 [providers.anthropic]
 adapter = "anthropic"
 base_url = "http://127.0.0.1:{sim}/anthropic/v1"
-"#
+{more}"#
     )
 }

@@ -7,10 +7,12 @@
     reason = "this crate is test support: it fails loudly, and serde_json's indexing gives null for what is missing"
 )]
 
+pub mod canary;
 pub mod client;
 pub mod components;
 pub mod corpus;
 mod desk;
+pub mod kills;
 pub mod matrix;
 pub mod random;
 pub mod reading;

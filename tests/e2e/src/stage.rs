@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 pub struct Stage {
     running: Running,
     client: reqwest::Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -39,12 +39,16 @@ impl Stage {
             // Address space is reserved for each instance, and one process runs dozens of gateways here.
             text.push_str(&format!("\n[plugins]\ndir = {plugins:?}\ninstances = 100\n"));
         }
+        if !text.contains("[audit]") {
+            // Dozens of gateways share the state, and each has a trail of its own.
+            text.push_str(&format!("\n[audit]\ndir = {:?}\n", folder.path().join("audit")));
+        }
         let source = Source::new("stage.toml", text);
         let config = Config::parse(source, folder.path(), &Environment::Process)
             .unwrap_or_else(|errors| panic!("{}", errors.render_plain()));
         let running = server::start(config, StartOptions::default()).await.expect("the gateway starts");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { running, client, _folder: folder }
+        Self { running, client, folder: folder }
     }
 
     /// The gateway itself.
@@ -94,6 +98,12 @@ impl Stage {
         let status = reply.status().as_u16();
         let text = reply.text().await.expect("a body");
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Ends the gateway in order; its trail can be read afterwards.
+    pub async fn stop(self) -> tempfile::TempDir {
+        self.running.shutdown().await;
+        self.folder
     }
 
     /// Lets a provider start afresh, as a change of its configuration would: refused credentials and used-up quotas of a

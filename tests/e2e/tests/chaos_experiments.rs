@@ -174,7 +174,10 @@ fn the_board_is_one_command_away_while_a_client_streams() {
         for press in presses {
             assert_eq!(house.seawall(press).await, Ok(Verdict::Good), "{press:?}");
         }
-        assert_eq!(house.seawall(&["arm", "throttled-tier", "--for", "2s", "--set", "rpm=60"]).await, Ok(Verdict::Good));
+        assert_eq!(
+            house.seawall(&["arm", "throttled-tier", "--for", "2s", "--set", "rpm=60"]).await,
+            Ok(Verdict::Good)
+        );
         let armed = house.stage.armed().await;
         assert_eq!(armed.len(), 5, "{armed:?}");
         assert!(armed.iter().all(|fault| fault["experiment"].is_string()), "{armed:?}");
@@ -193,8 +196,12 @@ fn the_board_is_one_command_away_while_a_client_streams() {
         assert!(answered > 30 && failed == 0, "{failed} failed beside {answered}");
         for id in 1..=5 {
             let report = house.report(id).await;
-            let told: Vec<&str> =
-                report["timeline"].as_array().expect("a list").iter().filter_map(|m| m["what"].as_str()).collect();
+            let told: Vec<&str> = report["timeline"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .filter_map(|m| m["what"].as_str())
+                .collect();
             assert!(told.contains(&"armed") && told.contains(&"ended"), "{report}");
             assert!(report["faults"][0]["considered"].as_u64() > Some(0), "{report}");
             assert_eq!(report["requests"]["harmed"], 0, "{report}");
@@ -228,7 +235,8 @@ fn a_fault_of_ones_own_needs_no_restart() {
     block_on(async {
         let plugins = tempfile::tempdir().expect("a folder");
         let house = House::open(&format!("[plugins]\ndir = {:?}\ninstances = 100\n", plugins.path())).await;
-        let order = json!({ "kind": "drip-bursts", "match": { "provider": "openai" }, "config": { "mean_ms": 20 } });
+        let order =
+            json!({ "kind": "drip-bursts", "match": { "provider": "openai" }, "config": { "mean_ms": 20 } });
         assert_eq!(house.stage.order_fault(&order).await.0, 404, "nobody offers it yet");
         // Written aside and renamed, as copying tools should do.
         let aside = plugins.path().join("aside");
@@ -247,7 +255,11 @@ fn a_fault_of_ones_own_needs_no_restart() {
         assert_eq!(house.seawall(&arm).await, Ok(Verdict::Good));
         assert!(is_answered(&house.stage, true).await);
         let armed = house.stage.armed().await;
-        assert_eq!((&armed[0]["injected"], &armed[0]["plugin"]), (&json!(1), &json!("fault-bursts")), "{armed:?}");
+        assert_eq!(
+            (&armed[0]["injected"], &armed[0]["plugin"]),
+            (&json!(1), &json!("fault-bursts")),
+            "{armed:?}"
+        );
     });
 }
 
@@ -309,7 +321,10 @@ fn requests_may_ask_for_faults_with_an_operators_token_only() {
         let (status, text) = ask(&[(name, "trial"), (token, "break-it")]).await;
         assert!(status == 200 && text.contains("Broken on purpose."), "{text}");
         let (status, text) = ask(&[(name, "other"), (token, "break-it")]).await;
-        assert!(status == 200 && !text.contains("Broken on purpose"), "another name asks for nothing: {text}");
+        assert!(
+            status == 200 && !text.contains("Broken on purpose"),
+            "another name asks for nothing: {text}"
+        );
         let log = house.sim.lane("openai").log();
         assert!(!log.is_empty() && log.iter().all(|entry| !format!("{:?}", entry.headers).contains("chaos")));
     });
@@ -321,21 +336,27 @@ fn commands_say_what_is_wrong() {
         let house = House::open("").await;
         let error = house.seawall(&["arm", "meteor"]).await.expect_err("there is none");
         assert!(error.contains("no kind of fault `meteor`") && error.contains("fix:"), "{error}");
-        let error = house.seawall(&["arm", "outage", "--provider", "opnai"]).await.expect_err("there is none");
+        let error =
+            house.seawall(&["arm", "outage", "--provider", "opnai"]).await.expect_err("there is none");
         assert!(error.contains("no provider `opnai`"), "{error}");
         let error = house.seawall(&["disarm", "99"]).await.expect_err("there is none");
         assert!(error.contains("no armed fault"), "{error}");
         let error = house.seawall(&["report"]).await.expect_err("there is none");
         assert!(error.contains("no experiment has run"), "{error}");
         let file = house.folder.path().join("bad.toml");
-        std::fs::write(&file, "name = \"bad\"\nfor = \"10s\"\nsteps = [{ kind = \"reset\", fro = \"1s\" }]\n").expect("a file");
+        std::fs::write(
+            &file,
+            "name = \"bad\"\nfor = \"10s\"\nsteps = [{ kind = \"reset\", fro = \"1s\" }]\n",
+        )
+        .expect("a file");
         let error = house.seawall(&["run", file.to_str().expect("a path")]).await.expect_err("it is wrong");
         assert!(error.contains("bad.toml") && error.contains("fro"), "{error}");
 
         let nobody = ["seawall", "chaos", "list", "--admin", "127.0.0.1:9", "--token-file"];
         let token = house.folder.path().join("token");
         let all = nobody.into_iter().chain([token.to_str().expect("a path")]);
-        let error = Cli::try_parse_from(all).expect("a command line").run().await.expect_err("nobody is there");
+        let error =
+            Cli::try_parse_from(all).expect("a command line").run().await.expect_err("nobody is there");
         assert!(error.to_string().contains("no gateway answers at 127.0.0.1:9"), "{error}");
     });
 }

@@ -64,12 +64,14 @@ pub struct Outcome {
     pub prediction: Prediction,
     /// Clients that got a whole answer.
     pub answered: u32,
+    /// Clients that could have got one, because not every provider lost their request.
+    pub answerable: u32,
     /// Clients that asked.
     pub asked: u32,
 }
 
 /// Who loses which request: a function of the seed, so that neither retries nor breakers move anybody's dice.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Lots {
     seed: u64,
     common: f64,
@@ -115,8 +117,9 @@ impl Trial {
         let begin = Instant::now();
         let profiles: Vec<Profile> = ["ash", "birch", "cedar"].into_iter().map(profile).collect();
         let common = if self.arm == Arm::CommonCause { COMMON_CAUSE } else { 0.0 };
-        let lots = Box::new(Lots { seed: self.seed, common });
-        let providers = Arc::new(Providers::open(Log::clock_only(), profiles.clone(), lots, self.seed));
+        let lots = Lots { seed: self.seed, common };
+        let providers =
+            Arc::new(Providers::open(Log::clock_only(), profiles.clone(), Box::new(lots), self.seed));
         let listener = Arc::new(Listener(Availability::new()));
         let network = Arc::new(Network(Arc::clone(&providers)));
         let gateway = Arc::new(Gateway::new(&profiles, network, listener.clone(), self.seed));
@@ -133,7 +136,7 @@ impl Trial {
         // Standbys that are called only after failures say nothing about themselves: somebody has to ask them first.
         let canaries: Vec<Arc<Alias>> =
             targets.iter().skip(1).map(|target| alias("canary", std::slice::from_ref(target))).collect();
-        let answered = Arc::new(AtomicU32::new(0));
+        let (answered, mut answerable) = (Arc::new(AtomicU32::new(0)), 0);
         let dice = &mut Dice::for_party(self.seed, 2);
         let mut clients = JoinSet::new();
         let mut at = Duration::ZERO;
@@ -147,6 +150,9 @@ impl Trial {
                 let order = Order { stream: false, numbers: 1, ..Order::new(2 * number + kind, &alias.name) };
                 let (gateway, providers) = (Arc::clone(&gateway), Arc::clone(&providers));
                 let counted = (kind == 0).then(|| Arc::clone(&answered));
+                let may_be =
+                    (0..RELIABILITY.len()).any(|provider| lots.fault_for(provider, order.id).is_none());
+                answerable += u32::from(kind == 0 && may_be);
                 clients.spawn(async move {
                     providers.expect(&order);
                     let seen = visit(gateway, alias, &order).await;
@@ -164,6 +170,7 @@ impl Trial {
         Some(Outcome {
             prediction: report.aliases.first()?.availability.month,
             answered: answered.load(Ordering::Relaxed),
+            answerable,
             asked: u32::try_from(REQUESTS).unwrap_or(u32::MAX),
         })
     }

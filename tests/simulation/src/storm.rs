@@ -16,8 +16,6 @@ use crate::provider::{Conduct, Fault, Prefill, Profile};
 use crate::record::Record;
 use crate::world::{Happening, World};
 
-/// Requests a second. The last resort is one call a second whatever the traffic, so its share depends on this.
-const PER_SECOND: f64 = 40.0;
 const BEGINS: Duration = Duration::from_mins(1);
 const ENDS: Duration = Duration::from_mins(2);
 /// Time to notice.
@@ -41,13 +39,13 @@ pub struct Damage {
     pub failures_when_well: usize,
 }
 
-/// A storm of this fault, and the record it left.
-pub fn rage(fault: Fault, seed: u64) -> (Damage, Record) {
-    let record = world(fault, seed).run();
+/// A storm of this fault over so many requests a second, and the record it left.
+pub fn rage(fault: Fault, per_second: f64, seed: u64) -> (Damage, Record) {
+    let record = world(fault, per_second, seed).run();
     (Damage::of(&record), record)
 }
 
-fn world(fault: Fault, seed: u64) -> World {
+fn world(fault: Fault, per_second: f64, seed: u64) -> World {
     let names = ["ash", "birch", "cedar", "doum"];
     let profile = |name| Profile {
         name,
@@ -69,7 +67,7 @@ fn world(fault: Fault, seed: u64) -> World {
     let mut agenda = vec![(ENDS, Happening::Heal)];
     let mut at = Duration::ZERO;
     for id in 1.. {
-        at += dice.arrival(PER_SECOND);
+        at += dice.arrival(per_second);
         if at >= OVER {
             break;
         }

@@ -32,15 +32,23 @@ type Verdict = (&'static str, Vec<RequestId>);
 #[derive(Debug, Default)]
 struct Run {
     length: u32,
+    /// It is not all of one request.
+    several: bool,
     last: [Option<RequestId>; 3],
 }
 
 impl Run {
     fn push(&mut self, request: RequestId) -> u32 {
         let [_, second, third] = self.last;
+        self.several |= third.is_some_and(|before| before != request);
         self.last = [second, third, Some(request)];
         self.length = self.length.saturating_add(1);
         self.length
+    }
+
+    /// One request's failures are not enough, however often it is repeated, unless a single one is.
+    fn reaches(&self, limit: u32) -> bool {
+        self.length >= limit && (self.several || limit <= 1)
     }
 
     fn causes(&self) -> Vec<RequestId> {
@@ -157,8 +165,10 @@ impl Machine {
         lease: Duration,
     ) -> Option<Ticket> {
         self.advance(now);
-        match self.state {
-            State::Open { until } if now < until => Some(self.ticket(Admission::LastResort, request)),
+        match &self.state {
+            State::Open { until } if now < *until => Some(self.ticket(Admission::LastResort, request)),
+            // Nobody is refused because somebody else's probe has not ended yet. It has no vote there.
+            State::HalfOpen { probe: Some(_), .. } => Some(self.ticket(Admission::LastResort, request)),
             _ => self.acquire(now, request, lease, true).ok(),
         }
     }
@@ -398,7 +408,8 @@ impl Machine {
             false => (&mut self.starts, "consecutive_failures"),
             true => (&mut self.streams, "broken_streams"),
         };
-        (run.push(ticket.request) >= self.settings.consecutive).then(|| (reason, run.causes()))
+        run.push(ticket.request);
+        run.reaches(self.settings.consecutive).then(|| (reason, run.causes()))
     }
 
     fn rate_is_bad(&mut self, now: Instant) -> bool {

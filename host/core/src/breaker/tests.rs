@@ -205,6 +205,23 @@ async fn forced_closed_says_that_it_would_have_opened() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_request_alone_opens_nothing() {
+    check("a1 b1 a1 b1 a1 b1 a1 b1 =closed");
+    check("a1 c1 b1 a1 c1 b1 a1 c1 b1 =closed");
+    // Another one's failure is the first, second or last of three.
+    for order in
+        ["a1 b1 a1 b1 a2 b2", "a1 b1 a2 b2 a1 b1", "a2 b2 a1 b1 a1 b1", "a1 b1 a1 b1 a1 b1 a1 b1 a2 b2"]
+    {
+        check(&format!("{order} =open !consecutive_failures"));
+    }
+    // A good start ends the run, whoever was in it.
+    check("a2 b2 a1 b1 a3 f3 a1 b1 a1 b1 a1 b1 =closed");
+    // Where a single failure is enough, it is enough.
+    let strict = BreakerSettings { consecutive: 1, ..BreakerSettings::default() };
+    check_with(strict, "a1 b1 =open");
+}
+
+#[tokio::test(start_paused = true)]
 async fn last_resort() {
     // It fails: nothing changes, the time runs on. It brings content: that was a good probe.
     check(&format!("{OPEN} l9 b9 =open x +5 p4"));
@@ -213,7 +230,10 @@ async fn last_resort() {
     check(&format!("{OPEN} l9 b9@60 +59 x"));
     // Late, when a probe is already at work, it has no vote; it does not take the probe's place either.
     check(&format!("{OPEN} l9 +5 p4 c9 =half_open x"));
-    check(&format!("{OPEN} +5 p4 lx"));
+    // Nobody is refused because a probe is under way. Beside one it has no vote, neither way.
+    check(&format!("{OPEN} +5 p4 l9 c9 =half_open x b9 =half_open c4"));
+    check(&format!("{OPEN} +5 p4 l9 b9 =half_open c4 p5 c5 p6 c6 =closed"));
+    check("open@9 lx +9 l9 =half_open");
     // When the time is over it is simply the probe.
     check(&format!("{OPEN} +5 l9 =half_open x b9 =open !probe_failed"));
 }

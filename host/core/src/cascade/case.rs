@@ -29,11 +29,6 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// A handle for whoever may inject a fault into this call; none while nothing is armed.
-    pub(crate) fn lesson(&self, permit: &mut Permit) -> Option<Arc<Lesson>> {
-        self.engine.chaos.is_armed().then(|| permit.lesson())
-    }
-
     /// The request as this candidate is to be given it: in a protocol that its adapter takes, with the system prompt that
     /// its template makes. Where the template fails, the client's own prompt is sent, and somebody is told.
     pub(crate) fn body(
@@ -58,6 +53,11 @@ impl Case {
                 body
             }
         })
+    }
+
+    /// A handle for whoever may inject a fault into this call; none while nothing is armed.
+    pub(crate) fn lesson(&self, permit: &mut Permit) -> Option<Arc<Lesson>> {
+        self.engine.chaos.is_armed().then(|| permit.lesson())
     }
 
     /// The name that answers report; none = the upstream's own.

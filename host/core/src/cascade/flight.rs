@@ -72,8 +72,9 @@ impl Walk {
         if self.candidates.iter().any(|other| other.rank < candidate.rank && other.is_off()) {
             self.ledger.passed_over();
         }
-        let (lesson, injection) = (self.case.lesson(&mut permit), self.case.engine.chaos.injection());
+        let injection = self.case.engine.chaos.injection();
         let number = self.ledger.attempt(candidate, purpose, permit.is_probe(), injection.clone());
+        let lesson = self.case.lesson(&mut permit);
         let body = self.case.body(&mut self.bodies, candidate);
         let translated = body.as_ref().is_ok_and(|body| body.protocol() != self.case.request.body.protocol());
         let attempt = body.map(|body| Attempt {
@@ -83,8 +84,8 @@ impl Walk {
             number,
             until: attempt_limit(began, self.content_by, self.case.patience(candidate), last),
             joint: None,
-            lesson,
             injection,
+            lesson,
         });
         (Flight { index, permit, _leave: leave, number, began, translated }, attempt)
     }

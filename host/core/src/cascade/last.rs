@@ -1,4 +1,6 @@
-//! When nobody answered: one last real attempt, an empty answer that was kept, or one honest error.
+//! When nobody answered: calls to those who rest, an empty answer that was kept, or one honest error.
+
+use std::sync::Arc;
 
 use futures_util::stream;
 
@@ -6,27 +8,32 @@ use super::Walk;
 use super::flight::Won;
 use crate::attempt::EmptyAnswer;
 use crate::class::Class;
-use crate::note::{Gate, Outcome};
+use crate::note::Outcome;
 use crate::reply::{ClientError, Reply};
 use crate::rule;
 
 impl Walk {
-    /// Every target was refused by its breaker: one real attempt, at the first of those that open soonest which may take
-    /// one.
-    pub(super) async fn last_resort(&mut self) -> Option<Won> {
-        if self.ledger.attempts() > 0 {
-            return None;
+    /// Everybody who was admitted has failed: those who rest are asked after all, once and in their order, as far as their
+    /// credit goes. To move on comes before asking anybody again.
+    pub(super) async fn last_resorts(&mut self) -> Option<Won> {
+        let candidates = Arc::clone(&self.candidates);
+        let resting = self.turns.iter().filter(|turn| turn.rests).count();
+        for (index, candidate) in candidates.iter().enumerate() {
+            if !self.turns.get_mut(index).is_some_and(|turn| std::mem::take(&mut turn.rests) && !turn.called)
+                || !self.may_follow(index)
+                || !self.budget.has_attempts()
+                || self.case.engine.clock.now() >= self.content_by
+            {
+                continue;
+            }
+            let last = !self.turns.iter().any(|turn| turn.rests);
+            if let Some(permit) = candidate.state.try_last_resort(&self.case.ask(candidate, true), resting)
+                && let Some(won) = self.call(index, permit, last).await
+            {
+                return Some(won);
+            }
         }
-        let by_breaker = self.refusals.iter().filter(|(_, gate, _)| *gate == Gate::Breaker);
-        let mut soonest: Vec<_> = by_breaker.map(|(target, _, wait)| (*wait, target)).collect();
-        soonest.sort_by_key(|(wait, _)| *wait);
-        let (index, permit) = soonest.into_iter().find_map(|(_, target)| {
-            let index = self.candidates.iter().position(|candidate| candidate.target() == target)?;
-            let ask = self.case.ask(self.candidates.get(index)?, true);
-            let permit = self.case.engine.targets.try_last_resort(target, &self.case.alias.name, &ask)?;
-            Some((index, permit))
-        })?;
-        self.call(index, permit, true).await
+        None
     }
 
     /// The empty answer if there is one, else one honest error.

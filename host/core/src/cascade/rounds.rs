@@ -28,6 +28,8 @@ pub(super) struct Turn {
     pub(super) asked: bool,
     /// It was called in any round.
     pub(super) called: bool,
+    /// Its turn in this round is put off until everybody else has failed, for its breaker refuses.
+    pub(super) rests: bool,
     /// It failed in a way that no waiting cures.
     pub(super) out: bool,
 }
@@ -89,7 +91,7 @@ impl Walk {
             return false;
         }
         let open = |turn: &&mut Turn| !turn.out;
-        self.turns.iter_mut().filter(open).for_each(|turn| turn.asked = false);
+        self.turns.iter_mut().filter(open).for_each(|turn| (turn.asked, turn.rests) = (false, false));
         let untried = (0..self.turns.len()).filter(|index| self.is_untried(*index)).count();
         if !self.budget.new_round(untried) {
             return false;
@@ -113,8 +115,8 @@ impl Walk {
             && self.turns.get(index).is_some_and(|turn| !turn.called)
     }
 
-    /// When the first of those that may be asked again would be admitted. An open breaker is not waited for: there is a
-    /// last resort, and clients are told when to come back.
+    /// When the first of those that may be asked again would be admitted. An open breaker is not waited for: there are
+    /// last resorts, and clients are told when to come back.
     fn opens_in(&self) -> Option<Duration> {
         let waits =
             self.candidates.iter().zip(&self.turns).enumerate().filter_map(|(index, (candidate, turn))| {

@@ -7,6 +7,7 @@ mod limits;
 mod order;
 mod prompts;
 mod records;
+mod resting;
 mod rounds;
 mod storm;
 mod streams;

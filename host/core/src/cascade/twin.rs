@@ -77,11 +77,12 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     let began = case.engine.clock.now();
     let (id, target) = (case.request.id, candidate.target().clone());
     let observer = case.engine.observer.clone();
-    let (lesson, injection) = (case.lesson(&mut permit), case.engine.chaos.injection());
+    let injection = case.engine.chaos.injection();
     let purpose = Purpose::Twin(reason.label());
     let mut attempted = candidate.attempted(purpose, permit.is_probe(), Duration::ZERO, injection.clone());
     observer.note(Note::TwinStarted { id, target, reason: reason.label() });
-    let ended = call(case.clone(), &candidate, lesson, injection).await;
+    let lesson = case.lesson(&mut permit);
+    let ended = call(case.clone(), &candidate, injection, lesson).await;
     let after = case.engine.clock.now().saturating_duration_since(began);
     let end = match ended {
         Ended::Stream { .. } => {
@@ -110,8 +111,8 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
 async fn call(
     case: Case,
     candidate: &Candidate,
-    lesson: Option<Arc<Lesson>>,
     injection: Option<Injection>,
+    lesson: Option<Arc<Lesson>>,
 ) -> Ended {
     let mut bodies = Bodies::new(case.request.body.clone());
     let body = match case.body(&mut bodies, candidate) {
@@ -127,8 +128,8 @@ async fn call(
         number: 1,
         until,
         joint: None,
-        lesson,
         injection,
+        lesson,
     };
     attempt.run().await
 }

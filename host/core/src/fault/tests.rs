@@ -72,9 +72,7 @@ impl FaultInjector for Injector {
                 (0, FaultAction::Fail { class: Class::RateLimited, retry_after, status: None })
             }
             "refuse" => (0, FaultAction::Break(TransportFailure::Connect("refused".to_owned()))),
-            "say" => {
-                (0, FaultAction::Answer { text: "made up".to_owned(), finish: FinishReason::Length })
-            }
+            "say" => (0, FaultAction::Answer { text: "made up".to_owned(), finish: FinishReason::Length }),
             "freeze" => (0, FaultAction::Hang),
             "cut" => (0, FaultAction::Rewrite(HeaderMap::new())),
             _ => {
@@ -166,7 +164,11 @@ async fn each_action_reaches_the_cascade_as_the_outage_it_stands_for() {
         assert_eq!(called, *calls, "{kind}");
     }
     let (answered, called, _) = asked_with("say", true).await;
-    assert_eq!((answered.as_deref(), called.len()), (Some("a"), 0), "streamed, by an adapter without a dialect");
+    assert_eq!(
+        (answered.as_deref(), called.len()),
+        (Some("a"), 0),
+        "streamed, by an adapter without a dialect"
+    );
     let (_, _, took) = asked_with("slow", false).await;
     assert_eq!(took, Duration::from_secs(3));
 }

@@ -147,7 +147,7 @@ pub struct Injected {
     pub kind: String,
     /// What it did, low-cardinality.
     pub action: &'static str,
-    /// It counts as news about the provider.
+    /// Estimates may learn from the call.
     pub teach: bool,
     /// The experiment it belongs to.
     pub experiment: Option<Arc<str>>,
@@ -201,6 +201,11 @@ impl Attempted {
     /// What chaos did to it.
     pub fn injected(&self) -> Option<&Injected> {
         self.injection.as_ref()?.get()
+    }
+
+    /// Chaos acted on it, and estimates are not to learn from that.
+    pub fn misleads(&self) -> bool {
+        self.injected().is_some_and(|injected| !injected.teach)
     }
 
     /// What it failed with.

@@ -284,8 +284,8 @@ impl Continuation {
                     number,
                     until: attempt_limit(began, self.case.deadline, patience, last),
                     joint: Some(Box::new(self.joint(&call, splice, remains))),
-                    lesson: self.case.lesson(&mut call.permit),
                     injection,
+                    lesson: self.case.lesson(&mut call.permit),
                 };
                 Box::pin(attempt.run()).await
             }

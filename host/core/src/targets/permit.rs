@@ -150,6 +150,9 @@ impl Permit {
         self.waited_in_vain(now, failure, weight.is_some());
         let changes = match weight {
             Some(weight) => {
+                if ticket.admission() != Admission::Normal {
+                    self.state.credit.failed(now);
+                }
                 if self.teaches() {
                     self.state.history().ended(false);
                 }
@@ -165,6 +168,7 @@ impl Permit {
         if let Some(place) = self.take_place() {
             self.state.outlook(self.kind).end(place, now, Evidence::Took(after), Some(false));
             self.state.limit.succeeded();
+            self.state.credit.answered(now);
         }
     }
 
@@ -238,7 +242,7 @@ impl Permit {
 
     fn release_last_resort(&mut self) {
         if std::mem::take(&mut self.holds_last_resort) {
-            self.state.last_resort_ended();
+            self.state.credit.give_back();
         }
     }
 }

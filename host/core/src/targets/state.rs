@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::credit::Credit;
 use super::history::History;
 use super::{Ask, Outside, Permit, ProviderGates, Refusal};
 use crate::breaker::{Admission, Breaker, BreakerSettings, Event, Ticket};
@@ -39,9 +40,9 @@ pub struct TargetState {
     pub(super) missing: Until,
     pub(super) pace: Pace,
     pub(super) limit: Limit,
+    pub(super) credit: Credit,
     /// 0 = nothing learned.
     window_tokens: AtomicU32,
-    last_resort_in_flight: AtomicBool,
     refuses_prefill: AtomicBool,
     configured: AtomicBool,
     touched: AtomicU64,
@@ -73,8 +74,8 @@ impl TargetState {
             missing: Until::new(epoch),
             pace: Pace::new(epoch),
             limit: Limit::default(),
+            credit: Credit::default(),
             window_tokens: AtomicU32::new(0),
-            last_resort_in_flight: AtomicBool::new(false),
             refuses_prefill: AtomicBool::new(false),
             configured: AtomicBool::new(false),
             touched: AtomicU64::new(0),
@@ -133,26 +134,34 @@ impl TargetState {
         })
     }
 
-    /// A call past an open breaker. The caller has asked the gates.
-    pub(super) fn try_last_resort(self: &Arc<Self>, ask: &Ask) -> Option<Permit> {
+    /// One real call although the target rests, of a request that has nobody else to go to: as long as the target's credit
+    /// lasts. Every other gate, and an operator's forced open, still refuse. A target that only ramps up,
+    /// or whose open time is over by now, is called as usual. `resting`: how many targets the request finds like that; who
+    /// is refused pays in for later ones, to each of them a part.
+    pub fn try_last_resort(self: &Arc<Self>, ask: &Ask, resting: usize) -> Option<Permit> {
+        let ask = Ask { only_one_left: true, ..*ask };
+        match self.try_acquire(&ask) {
+            Ok(permit) => return Some(permit),
+            Err(refusal) if refusal.gate != Gate::Breaker => return None,
+            Err(_) => {}
+        }
         let now = self.outside.clock.now();
-        if self.last_resort_in_flight.swap(true, Ordering::AcqRel) {
+        if !self.credit.take(now, resting) {
             return None;
         }
         let (ticket, changes) = self.breaker.last_resort(now, ask.request, ask.lease);
         self.announce(changes);
         if ticket.as_ref().is_none_or(|ticket| ticket.admission() != Admission::LastResort) {
-            self.last_resort_ended();
+            self.credit.give_back();
         }
         let ticket = ticket?;
         self.limit.enter_anyway();
-        Some(self.permit(ticket, ask, now))
+        Some(self.permit(ticket, &ask, now))
     }
 
-    pub(super) fn last_resort_ended(&self) {
-        // A swap where a store would do: the model checker does not know that a store comes after a swap it was not
-        // read by, and would try orders that no machine has.
-        self.last_resort_in_flight.swap(false, Ordering::AcqRel);
+    /// Whether [`TargetState::try_last_resort`] would admit, as far as breaker and credit go.
+    pub(crate) fn has_last_resort(&self) -> bool {
+        self.credit.is_left() && self.circuit() != Circuit::ForcedOpen
     }
 
     /// It refused to continue the beginning of an answer although its adapter says that it does.
@@ -200,6 +209,7 @@ impl TargetState {
         self.rate.reset();
         self.pace.reset();
         self.limit.reset();
+        self.credit.reset();
         CallKind::ALL.iter().for_each(|kind| self.outlook(*kind).reset(*kind));
         self.repair_gates();
     }

@@ -101,6 +101,8 @@ pub struct TargetStatus {
     pub stale_votes: u64,
     /// Times it would have opened, had it not been forced closed.
     pub would_open: u64,
+    /// Calls that it would get at once, while it rests, of requests that have nobody else.
+    pub last_resorts: u32,
     /// What last changed its state, and whose requests did it; none while nothing has.
     pub last_change: Option<ChangeStatus>,
     /// Every closed gate.
@@ -197,6 +199,7 @@ impl TargetState {
             forced_reason: view.forced_reason.as_deref().map(str::to_owned),
             stale_votes: view.stale_votes,
             would_open: view.would_open,
+            last_resorts: self.credit.left(now),
             last_change: self.last_change().as_ref().map(|change| ChangeStatus {
                 from: change.from.label(),
                 to: change.to.label(),

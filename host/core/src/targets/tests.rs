@@ -52,6 +52,7 @@ impl Observer for Heard {
 struct House {
     targets: Targets,
     heard: Arc<Heard>,
+    asked: AtomicU64,
 }
 
 impl House {
@@ -61,15 +62,16 @@ impl House {
         let random = Arc::new(Random::seeded(5));
         let targets =
             Targets::new(Arc::new(JumpyClock::default()), random, observer, BreakerSettings::default());
-        Self { targets, heard }
+        Self { targets, heard, asked: AtomicU64::default() }
     }
 
     fn state(&self, id: &str) -> Arc<TargetState> {
         self.targets.get(&TargetId::parse(id).unwrap())
     }
 
+    /// For a request of its own.
     fn acquire(&self, id: &str) -> Result<Permit, Refusal> {
-        self.state(id).try_acquire(&ask(1))
+        self.state(id).try_acquire(&ask(1 + self.asked.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// The gate that refuses a call, if any.
@@ -88,8 +90,8 @@ impl House {
         assert_eq!(self.gate(id), Some(Gate::Breaker));
     }
 
-    fn last_resort(&self, id: &str, alias: &str) -> Option<Permit> {
-        self.targets.try_last_resort(&TargetId::parse(id).unwrap(), alias, &ask(9))
+    fn last_resort(&self, id: &str) -> Option<Permit> {
+        self.state(id).try_last_resort(&ask(9), 1)
     }
 }
 
@@ -284,41 +286,60 @@ async fn a_gated_call_never_takes_the_probes_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn last_resort_is_one_in_flight_and_one_a_second_and_respects_gates() {
+async fn a_dead_target_gets_twenty_last_resorts_and_gates_are_respected() {
     let house = House::new();
     house.open("p/a");
     house.open("q/a");
-    let first = house.last_resort("p/a", "chat").expect("nobody else can serve");
-    tokio::time::advance(S(1)).await;
-    assert!(house.last_resort("p/a", "chat").is_none(), "one in flight per target");
-    let second = house.last_resort("q/a", "chat").expect("another target may");
-    drop((first, second));
-    assert!(house.last_resort("p/a", "chat").is_none(), "one a second per alias");
-    assert!(house.last_resort("p/a", "other").is_some(), "of another alias");
-    tokio::time::advance(S(1)).await;
-    house.last_resort("p/a", "chat").unwrap().failed(&failure(Class::RateLimited, Scope::Model, Some(60)));
-    tokio::time::advance(S(2)).await;
-    assert!(house.last_resort("p/a", "chat").is_none(), "a rate gate is respected");
-    house.targets.force_open(&TargetId::parse("q/a").unwrap(), "maintenance", S(60));
-    assert!(house.last_resort("q/a", "chat").is_none(), "an operator is respected");
+    let server_error = || Failure::new(Class::ServerError, "x");
+    let waiting: Vec<_> = std::iter::from_fn(|| house.last_resort("p/a")).collect();
+    assert_eq!(waiting.len(), 20, "so many at once");
+    drop(waiting);
+    for _ in 0..20 {
+        house.last_resort("p/a").expect("whoever gave up has cost nothing").failed(&server_error());
+    }
+    assert!(house.last_resort("p/a").is_none(), "nothing but failures");
+    assert!(house.last_resort("q/a").is_some(), "another target's credit is its own");
+    house.last_resort("q/a").unwrap().failed(&failure(Class::RateLimited, Scope::Model, Some(60)));
+    assert!(house.last_resort("q/a").is_none(), "a rate gate is respected");
+    house.open("q/b");
+    house.targets.force_open(&TargetId::parse("q/b").unwrap(), "maintenance", S(60));
+    assert!(house.last_resort("q/b").is_none(), "an operator is respected");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_last_resort_does_not_block_the_next() {
+async fn failed_probes_cost_credit_and_a_reset_restores_it() {
+    let house = House::new();
+    house.open("p/a");
+    let left = || house.state("p/a").status().last_resorts;
+    for spent in 1..=20 {
+        tokio::time::advance(S(15)).await;
+        house.acquire("p/a").unwrap().failed(&Failure::new(Class::ServerError, "x"));
+        assert_eq!(left(), 20 - spent);
+    }
+    assert!(house.last_resort("p/a").is_none(), "its probes say that it is dead");
+    house.targets.reset(&TargetId::parse("p/a").unwrap());
+    assert_eq!(left(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_resort_goes_beside_a_probe() {
     let house = House::new();
     house.open("p/a");
     tokio::time::advance(S(5)).await;
     let probe = house.acquire("p/a").unwrap();
-    assert!(house.last_resort("p/a", "chat").is_none(), "a probe is under way");
+    let mut beside = house.last_resort("p/a").expect("nobody is refused because a probe is under way");
+    assert!(!beside.is_probe());
+    beside.first_content(S(1));
+    assert_eq!(house.state("p/a").circuit(), Circuit::HalfOpen);
     probe.failed(&Failure::new(Class::ServerError, "x"));
-    assert!(house.last_resort("p/a", "chat").is_some());
+    assert!(house.last_resort("p/a").is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_good_last_resort_starts_the_recovery() {
     let house = House::new();
     house.open("p/a");
-    let mut permit = house.last_resort("p/a", "chat").unwrap();
+    let mut permit = house.last_resort("p/a").unwrap();
     permit.first_content(S(1));
     assert_eq!(house.state("p/a").circuit(), Circuit::HalfOpen);
     for _ in 0..2 {
@@ -337,19 +358,8 @@ async fn a_ramping_target_is_no_last_resort() {
     }
     assert_eq!(house.state("p/a").circuit(), Circuit::Closed);
     assert!((0..100).any(|_| house.gate("p/a") == Some(Gate::Breaker)), "it ramps");
-    let all: Vec<_> = (0..100).filter_map(|_| house.last_resort("p/a", "chat")).collect();
+    let all: Vec<_> = (0..100).filter_map(|_| house.last_resort("p/a")).collect();
     assert_eq!(all.len(), 100, "nobody else can serve, and it is healthy");
-}
-
-#[tokio::test(start_paused = true)]
-async fn aliases_of_last_resorts_are_bounded() {
-    let house = House::new();
-    house.open("p/a");
-    let taken = (0..2 * ALIASES_CAP).filter(|n| house.last_resort("p/a", &format!("alias{n}")).is_some());
-    assert_eq!(taken.count(), ALIASES_CAP);
-    assert_eq!(house.targets.lock_last_resorts().len(), ALIASES_CAP);
-    tokio::time::advance(S(1)).await;
-    assert!(house.last_resort("p/a", "late").is_some(), "a second later there is room again");
 }
 
 #[tokio::test(start_paused = true)]

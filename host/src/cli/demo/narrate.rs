@@ -102,7 +102,7 @@ impl Narrator {
             Note::RoundStarted { id, pause, .. } => {
                 self.remember(*id, self.paint.yellow(&format!("once more in {}", span(*pause))))
             }
-            Note::HedgeEnded { .. } | Note::TwinEnded { .. } => None,
+            Note::RequestRefused { .. } | Note::HedgeEnded { .. } | Note::TwinEnded { .. } => None,
             Note::FaultInjected { id, target, kind, action, .. } => {
                 let what = format!("{target}: fault {kind} ({action})");
                 Some(format!("{}{}", self.opening(*id), self.paint.yellow(&what)))
@@ -234,6 +234,7 @@ impl Narrator {
 fn told_of(note: &Note) -> Option<RequestId> {
     match note {
         Note::RequestStarted { id, .. }
+        | Note::RequestRefused { id, .. }
         | Note::Skipped { id, .. }
         | Note::AttemptStarted { id, .. }
         | Note::AttemptFailed { id, .. }

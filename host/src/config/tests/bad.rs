@@ -353,3 +353,23 @@ fn what_an_alias_says_about_failures() {
         &["3:18: the domain name `a/b` holds a slash"],
     );
 }
+
+#[test]
+fn an_audit_trail_that_cannot_be_meant() {
+    check_with_provider(
+        "[audit]\nqueue = 1\nmax_age = \"30\"\nmax_size = \"1KiB\"\nmax_spill = \"much\"\n",
+        &[
+            "4:9: 1 is out of range",
+            "5:11: `30` is no time to keep something for",
+            "6:12: less than 1048576 bytes",
+            "7:13: `much` is no size",
+        ],
+    );
+    check_with_provider(
+        "[models.chat]\ntargets = [\"up/m\"]\n[audit.content]\nmodels = [\"chat\", \"chit\"]\nredact = [\"names\"]\n",
+        &[
+            "6:19: no alias `chit` is configured (content is kept for aliases: chat)",
+            "7:11: `names` is nothing that can be redacted",
+        ],
+    );
+}

@@ -7,6 +7,7 @@ use seawall_core::settings::{Alias, Atomic, Probe, Slo, StreamSettings};
 use secrecy::ExposeSecret;
 
 use super::{ONE_PROVIDER, good};
+use crate::audit::{ContentRules, Patterns, Settings};
 use crate::config::{Access, Config, LogFormat};
 
 #[test]
@@ -20,6 +21,7 @@ fn everything_but_a_provider_can_be_left_out() {
     assert_eq!(config.breaker, BreakerSettings::default());
     assert_eq!(config.plugins.dir, Path::new("/etc/seawall/plugins.d"));
     assert_eq!(config.state_dir, Path::new("/home/op/.local/state/seawall"));
+    assert_eq!(config.audit, Settings::usual("/home/op/.local/state/seawall/audit".into()));
     assert!(config.admin.token.is_none() && config.aliases.is_empty());
     assert!(matches!(config.access, Access::Open));
     let up = &config.providers["up"];
@@ -53,6 +55,17 @@ fn everything_can_be_said() {
         probes = 1
         ramp = "5s"
         forgive = "2m"
+        [audit]
+        enabled = false
+        dir = "trail"
+        queue = 100
+        max_age = "12h"
+        max_size = "10GiB"
+        max_spill = 0
+        [audit.content]
+        models = ["chat"]
+        max_bytes = "1KiB"
+        redact = ["keys", "cards"]
         [admin]
         listen = "[::1]:9001"
         token = { env = "OTHER_KEY" }
@@ -105,6 +118,20 @@ fn everything_can_be_said() {
         forgive: Duration::from_secs(120),
     };
     assert_eq!(config.breaker, breaker);
+    let audit = Settings {
+        enabled: false,
+        queue: 100,
+        max_age: Duration::from_hours(12),
+        max_bytes: 10 << 30,
+        max_spill_bytes: 0,
+        content: ContentRules {
+            aliases: vec!["chat".into()],
+            max_bytes: 1_024,
+            redact: Patterns { keys: true, emails: false, cards: true },
+        },
+        ..Settings::usual("/etc/seawall/trail".into())
+    };
+    assert_eq!(config.audit, audit);
     assert_eq!(config.admin.listen.to_string(), "[::1]:9001");
     assert_eq!(config.admin.token.as_ref().unwrap().expose_secret(), "sk-two");
     assert_eq!(config.plugins.dir, Path::new("/etc/seawall/../plugins"));

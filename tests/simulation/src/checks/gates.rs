@@ -1,6 +1,7 @@
 //! No call through a closed gate. What is closed is derived from what the core said: changes of circuits, failures that
-//! close a gate for a time that is known. Past an open breaker only the bounded last resort goes: one a second per
-//! alias, one in flight per target, never where an operator holds open.
+//! close a gate for a time that is known. Past a resting breaker only last resorts go, as far as the target's answers
+//! allow, and never where an operator holds open. What is judged here is what no reading of the answers allows: an answer
+//! counts when its provider gives it, and only failures that surely count do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,15 +13,45 @@ use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 
 use super::calls::{Admitted, admitted};
-use crate::log::{Admin, Entry, Event};
-use crate::order::Order;
+use crate::log::{Admin, CallEnd, Entry, Event};
 use crate::record::{Record, Violation};
 
 const NAME: &str = "gates";
 const RATE_CAP: Duration = Duration::from_mins(5);
 const HALF_AN_HOUR: Duration = Duration::from_mins(30);
 const BENCH: Duration = Duration::from_mins(5);
-const ALIAS_PAUSE: Duration = Duration::from_secs(1);
+/// Last resorts of a target about which nothing is known.
+const USUAL: f64 = 20.0;
+const ANSWER: f64 = 3.0;
+/// Credit does not grow beyond so many times the calls that wait.
+const AHEAD: f64 = 4.0;
+/// Refused requests that pay one call.
+const REFUSED: f64 = 100.0;
+const ROUNDING: f64 = 1e-6;
+
+/// What a target's last resorts may be at most.
+struct Credit {
+    left: f64,
+    /// Last resorts without content so far.
+    waiting: BTreeMap<RequestId, Option<u64>>,
+}
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self { left: USUAL, waiting: BTreeMap::new() }
+    }
+}
+
+impl Credit {
+    fn waiting(&self) -> f64 {
+        self.waiting.values().map(|_| 1.0).sum()
+    }
+
+    fn earn(&mut self) {
+        let most = USUAL.max(AHEAD * self.waiting());
+        self.left = self.left.max(most.min(self.left + ANSWER));
+    }
+}
 
 #[derive(Default)]
 struct Gates {
@@ -29,25 +60,22 @@ struct Gates {
     own: BTreeMap<(TargetId, &'static str), Duration>,
     /// Of everything behind a credential.
     shared: BTreeMap<(Arc<str>, &'static str), Duration>,
-    last_resorts: BTreeMap<Arc<str>, Duration>,
-    /// Last-resort calls without content so far.
-    resorting: BTreeMap<TargetId, (RequestId, Option<u64>)>,
+    credits: BTreeMap<TargetId, Credit>,
+    calls: BTreeMap<u64, TargetId>,
 }
 
 /// See the module.
 pub(super) fn check(record: &Record) -> Vec<Violation> {
-    let orders = record.orders();
     let mut gates = Gates::default();
     let mut found = Vec::new();
     for entry in &record.entries {
         if let Some(Admitted { id, target, probe, hidden }) = admitted(&entry.event) {
-            let alias = orders.get(&id).map(|(_, order): &(Duration, &Order)| &order.alias);
             let problem = gates.problem(entry.at, &target, probe).or_else(|| {
-                let open = gates.circuit(&target) == Circuit::Open;
-                match (open, hidden) {
+                let rests = matches!(gates.circuit(&target), Circuit::Open | Circuit::HalfOpen) && !probe;
+                match (rests, hidden) {
                     (false, _) => None,
-                    (true, true) => Some("a twin at a breaker that is open".to_owned()),
-                    (true, false) => gates.last_resort(entry.at, id, &target, alias),
+                    (true, true) => Some("a twin at a breaker that rests".to_owned()),
+                    (true, false) => gates.last_resort(id, &target),
                 }
             });
             found.extend(
@@ -73,7 +101,6 @@ impl Gates {
         }
         match self.circuit(target) {
             Circuit::ForcedOpen => Some("through a breaker that is held open".to_owned()),
-            Circuit::HalfOpen if !probe => Some("no probe, and the breaker is half open".to_owned()),
             Circuit::Closed | Circuit::Open | Circuit::ForcedClosed if probe => {
                 Some(format!("a probe at a breaker that is {}", self.circuit(target).label()))
             }
@@ -81,20 +108,12 @@ impl Gates {
         }
     }
 
-    fn last_resort(
-        &mut self,
-        at: Duration,
-        id: RequestId,
-        target: &TargetId,
-        alias: Option<&Arc<str>>,
-    ) -> Option<String> {
-        let alias = Arc::clone(alias?);
-        let before = self.last_resorts.insert(alias, at);
-        let busy = self.resorting.insert(target.clone(), (id, None));
-        if before.is_some_and(|before| at < before + ALIAS_PAUSE) {
-            return Some("a second last resort of the alias within a second".to_owned());
-        }
-        busy.map(|(other, _)| format!("a last resort while that of {other} is under way"))
+    fn last_resort(&mut self, id: RequestId, target: &TargetId) -> Option<String> {
+        let credit = self.credits.entry(target.clone()).or_default();
+        credit.waiting.insert(id, None);
+        let too_many = credit.waiting() > credit.left + ROUNDING;
+        too_many
+            .then(|| format!("{} last resorts where {:.2} are allowed", credit.waiting.len(), credit.left))
     }
 
     fn learn(&mut self, entry: &Entry) {
@@ -106,16 +125,39 @@ impl Gates {
                 let until = self.own.entry((target.clone(), gate.label())).or_default();
                 *until = (*until).max(entry.at + *for_time);
             }
-            Event::Core(Note::AttemptFailed { target, failure, .. }) => self.close(entry.at, target, failure),
+            Event::Core(Note::AttemptFailed { id, target, failure, .. }) => {
+                let credit = self.credits.entry(target.clone()).or_default();
+                let counts = matches!(failure.class, Class::ServerError | Class::Overloaded | Class::Connect);
+                if credit.waiting.remove(id).is_some() && counts {
+                    credit.left = (credit.left - 1.0).max(0.0);
+                }
+                self.close(entry.at, target, failure);
+            }
+            Event::Core(Note::Skipped { target, gate: Gate::Breaker, .. }) => {
+                self.credits.entry(target.clone()).or_default().left += REFUSED.recip();
+            }
+            Event::Core(Note::RequestEnded(told)) => {
+                self.credits.values_mut().for_each(|credit| _ = credit.waiting.remove(&told.id));
+            }
             Event::CallBegan { call, request, target } => {
-                if let Some((id, of @ None)) = self.resorting.get_mut(target)
-                    && id == request
-                {
-                    *of = Some(*call);
+                self.calls.insert(*call, target.clone());
+                let credit = self.credits.entry(target.clone()).or_default();
+                credit.waiting.entry(*request).and_modify(|of| *of = Some(*call));
+            }
+            Event::CallStarted { call } => {
+                if let Some(credit) = self.calls.get(call).and_then(|target| self.credits.get_mut(target)) {
+                    credit.earn();
+                    credit.waiting.retain(|_, of| *of != Some(*call));
                 }
             }
-            Event::CallStarted { call } | Event::CallEnded { call, .. } => {
-                self.resorting.retain(|_, (_, of)| *of != Some(*call));
+            Event::CallEnded { call, end } => {
+                // One that was told off by its provider is booked when the core says so.
+                if let Some(target) = self.calls.remove(call)
+                    && *end == CallEnd::Dropped
+                    && let Some(credit) = self.credits.get_mut(&target)
+                {
+                    credit.waiting.retain(|_, of| *of != Some(*call));
+                }
             }
             Event::Admin(admin) => self.repair(admin),
             _ => {}
@@ -143,7 +185,10 @@ impl Gates {
     fn repair(&mut self, admin: &Admin) {
         let rate = Gate::Rate.label();
         match admin {
-            Admin::Reset(target) => self.own.retain(|(of, _), _| of != target),
+            Admin::Reset(target) => {
+                self.own.retain(|(of, _), _| of != target);
+                self.credits.entry(target.clone()).or_default().left = USUAL;
+            }
             Admin::Configure => {
                 self.own.retain(|(_, gate), _| *gate == rate);
                 self.shared.retain(|(_, gate), _| *gate == rate);
@@ -159,7 +204,7 @@ impl Gates {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{attempt, began, call_ended, circuit, failed, order, record, twin};
+    use super::super::story::{attempt, began, call_ended, circuit, failed, record, skipped, twin};
     use super::*;
 
     #[test]
@@ -175,12 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn a_call_through_a_half_open_or_held_breaker_is_seen() {
+    fn a_call_through_a_held_breaker_and_a_false_probe_are_seen() {
         let story = |to, probe| {
             record(vec![(1.0, circuit("ash", Circuit::Closed, to, &[])), (2.0, attempt(1, "ash", 1, probe))])
         };
         assert_eq!(check(&story(Circuit::HalfOpen, true)), []);
-        assert!(!check(&story(Circuit::HalfOpen, false)).is_empty());
         assert!(!check(&story(Circuit::ForcedOpen, false)).is_empty());
         assert!(!check(&story(Circuit::Closed, true)).is_empty());
     }
@@ -196,19 +240,35 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_last_resort_is_seen() {
-        let story = |second| {
-            record(vec![
-                (1.0, Event::Asked(order(1))),
-                (1.0, Event::Asked(order(2))),
-                (1.0, circuit("ash", Circuit::Closed, Circuit::Open, &[])),
-                (1.0, attempt(1, "ash", 1, false)),
-                (1.0, began(1, 1, "ash")),
-                (1.2, call_ended(1)),
-                (second, attempt(2, "ash", 1, false)),
-            ])
+    fn more_last_resorts_than_answers_allow_are_seen() {
+        let opened = || vec![(1.0, circuit("ash", Circuit::Closed, Circuit::Open, &[]))];
+        let failing = |ids: std::ops::Range<u64>| {
+            let call = |id| {
+                vec![
+                    (2.0, attempt(id, "ash", 1, false)),
+                    (2.0, began(id, id, "ash")),
+                    (2.1, call_ended(id)),
+                    (2.1, failed(id, "ash", Class::ServerError, None)),
+                ]
+            };
+            ids.flat_map(call).collect::<Vec<_>>()
         };
-        assert_eq!(check(&story(2.0)), []);
-        assert!(!check(&story(1.9)).is_empty());
+        let story = |between: Vec<(f64, Event)>| {
+            record([opened(), failing(1..21), between, failing(50..51)].concat())
+        };
+        assert_eq!(check(&record([opened(), failing(1..21)].concat())), []);
+        assert!(!check(&story(vec![])).is_empty());
+        let good = vec![(3.0, began(99, 99, "ash")), (3.0, Event::CallStarted { call: 99 })];
+        assert_eq!(check(&story(good)), []);
+        let refused = |times: u64| (0..times).map(|id| (3.0, skipped(100 + id, "ash"))).collect();
+        assert_eq!(check(&story(refused(100))), []);
+        assert!(!check(&story(refused(99))).is_empty());
+        // Nor may so many wait at once.
+        let waiting = |calls: u64| {
+            let all = (1..=calls).map(|id| (2.0, attempt(id, "ash", 1, false)));
+            record(opened().into_iter().chain(all).collect())
+        };
+        assert_eq!(check(&waiting(20)), []);
+        assert!(!check(&waiting(21)).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_core::class::{Class, Failure};
-use seawall_core::note::{Circuit, Note, Outcome};
+use seawall_core::note::{Circuit, Gate, Note, Outcome};
 use seawall_core::record::Record as Told;
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
@@ -54,6 +54,11 @@ pub(crate) fn failed(id: u64, at: &str, class: Class, hint_s: Option<u64>) -> Ev
     let failure = Failure { retry_after: hint_s.map(Duration::from_secs), ..Failure::new(class, "no") };
     let after = Duration::from_millis(1);
     Event::Core(Note::AttemptFailed { id: RequestId(id), target: target(at), number: 1, failure, after })
+}
+
+pub(crate) fn skipped(id: u64, at: &str) -> Event {
+    let (id, target, gate) = (RequestId(id), target(at), Gate::Breaker);
+    Event::Core(Note::Skipped { id, target, gate, retry_in: None })
 }
 
 pub(crate) fn circuit(at: &str, from: Circuit, to: Circuit, causes: &[u64]) -> Event {

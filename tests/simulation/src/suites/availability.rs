@@ -12,6 +12,8 @@ const FIVE_LOOKS: f64 = 2.576 / 1.960;
 
 /// Requests a second in whose pauses no open time ends.
 const BUSY: f64 = 20.0;
+/// More calls are under way than a resting target has credit for at first.
+const CROWDED: f64 = 200.0;
 
 /// One kind of rows.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +23,12 @@ struct Setting {
     per_second: f64,
 }
 
-const SETTINGS: [Setting; 4] = [
+const SETTINGS: [Setting; 5] = [
     Setting { name: "A forced closed, 20/s", arm: Arm::BreakersForcedClosed, per_second: BUSY },
     // So few that an open breaker's time is over when the next request comes, which is then its probe.
     Setting { name: "B on, 1 in 5 min", arm: Arm::BreakersOn, per_second: 1.0 / 300.0 },
     Setting { name: "B on, 20/s", arm: Arm::BreakersOn, per_second: BUSY },
+    Setting { name: "B on, 200/s", arm: Arm::BreakersOn, per_second: CROWDED },
     Setting { name: "C common cause, 20/s", arm: Arm::CommonCause, per_second: BUSY },
 ];
 
@@ -134,14 +137,17 @@ fn broken(setting: &Setting, outcome: &Outcome) -> Vec<String> {
             (agree(independent) == Some(true), "R_obs is outside the band of R_ind"),
             (agree(chain) == Some(true), "R_obs is outside the band of R_chain"),
         ],
-        Arm::BreakersOn if setting.per_second < BUSY => vec![(
-            observed.high.is_some_and(|high| high >= shares.independent - TOLERANCE),
-            "R_obs is below R_ind by more than chance and 0.24 points",
-        )],
-        Arm::BreakersOn => vec![(
-            shares.chain - shares.observed > shares.independent - shares.chain,
-            "what resting targets cost is not shown as the cost of our own logic",
-        )],
+        Arm::BreakersOn => vec![
+            (
+                observed.high.zip(independent.low).is_some_and(|(high, low)| high >= low - TOLERANCE),
+                "R_obs is below R_ind by more than chance and 0.24 points",
+            ),
+            // The same without chance: what is known of the lots instead of what is estimated.
+            (
+                shares.clients >= f64::from(outcome.answerable) / f64::from(outcome.asked) - TOLERANCE,
+                "clients saw more than 0.24 points less than three independent providers gave",
+            ),
+        ],
         Arm::CommonCause => vec![
             (agree(independent) == Some(false), "R_ind does not show the common cause"),
             (agree(chain) == Some(true), "R_obs is outside the band of R_chain"),
@@ -160,9 +166,7 @@ fn broken_by_all(setting: &Setting, mean: &Shares) -> Option<&'static str> {
         Arm::BreakersForcedClosed if difference.abs() > TOLERANCE => {
             Some("R_obs is more than 0.24 points from R_ind")
         }
-        Arm::BreakersOn if setting.per_second < BUSY && difference < -TOLERANCE => {
-            Some("R_obs is more than 0.24 points below R_ind")
-        }
+        Arm::BreakersOn if difference < -TOLERANCE => Some("R_obs is more than 0.24 points below R_ind"),
         _ => None,
     }
 }

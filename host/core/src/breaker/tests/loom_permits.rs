@@ -375,12 +375,14 @@ fn loom_as_many_permits_come_back_as_go_out() {
 }
 
 #[test]
-fn loom_one_last_resort_is_in_flight() {
+fn loom_last_resorts_are_no_more_than_the_credit() {
     loom::model(|| {
         let stage = Arc::new(opened());
+        // One place is left.
+        let held: Vec<_> = (0..19).map(|n| stage.last_resort(&id(), 1, 10 + n).unwrap()).collect();
         let in_flight = Arc::new(Count::new(0));
-        let call = |stage: &Stage, in_flight: &Count, alias: &str| {
-            let Some(permit) = stage.last_resort(&id(), alias, 1) else { return false };
+        let call = |stage: &Stage, in_flight: &Count| {
+            let Some(permit) = stage.last_resort(&id(), 1, 1) else { return false };
             assert_eq!(in_flight.fetch_add(1, Ordering::AcqRel), 0, "one at a time");
             in_flight.fetch_sub(1, Ordering::AcqRel);
             drop(permit);
@@ -388,13 +390,14 @@ fn loom_one_last_resort_is_in_flight() {
         };
         let rival = {
             let (stage, in_flight) = (Arc::clone(&stage), Arc::clone(&in_flight));
-            thread::spawn(move || call(&stage, &in_flight, "draft"))
+            thread::spawn(move || call(&stage, &in_flight))
         };
-        let mine = call(&stage, &in_flight, "chat");
+        let mine = call(&stage, &in_flight);
         let theirs = rival.join().unwrap();
         assert!(mine || theirs, "nobody is refused for nothing");
+        drop(held);
         assert_eq!(stage.state(&id()).stats().in_flight, 0);
-        assert!(stage.last_resort(&id(), "other", 1).is_some(), "its place is free again");
+        assert_eq!(stage.state(&id()).status().last_resorts, 20, "all places are free again");
     });
 }
 
@@ -403,7 +406,7 @@ fn loom_a_last_resorts_content_and_a_due_probe_agree() {
     loom::model(|| {
         let stage = opened();
         let state = stage.state(&id());
-        let mut last_resort = stage.last_resort(&id(), "chat", 1).unwrap();
+        let mut last_resort = stage.last_resort(&id(), 1, 1).unwrap();
         stage.pass(Duration::from_secs(5));
         let probing = {
             let state = Arc::clone(&state);

@@ -95,8 +95,8 @@ impl Stage {
         acquire(&self.state(id), request, lease, only_one_left)
     }
 
-    pub(super) fn last_resort(&self, id: &TargetId, alias: &str, request: u64) -> Option<Permit> {
-        self.targets.try_last_resort(id, alias, &ask(request, LEASE, true))
+    pub(super) fn last_resort(&self, id: &TargetId, among: usize, request: u64) -> Option<Permit> {
+        self.state(id).try_last_resort(&ask(request, LEASE, true), among)
     }
 
     /// What was said since the last time.

@@ -47,8 +47,8 @@ fn asking_is_cheap() {
     };
     (0..300).for_each(|_| finish(&healthy));
     let open = state("open");
-    for _ in 0..3 {
-        open.try_acquire(&ask(1)).unwrap().failed(&Failure::new(Class::ServerError, "x"));
+    for request in 0..3 {
+        open.try_acquire(&ask(request)).unwrap().failed(&Failure::new(Class::ServerError, "x"));
     }
     let gated = state("gated");
     gated.try_acquire(&ask(1)).unwrap().failed(&failure(Class::RateLimited, Scope::Model, Some(300)));

@@ -7,7 +7,8 @@ fn closed_counts_consecutive_failures() {
     for (calls, state) in
         [("b", "closed"), ("bb", "closed"), ("bbb", "open"), ("bbfb", "closed"), ("bbfbbb", "open")]
     {
-        check(&format!("{} ={state}", calls.chars().map(|end| format!("a1 {end}1 ")).collect::<String>()));
+        let calls = calls.chars().enumerate().map(|(n, end)| format!("a{n} {end}{n} "));
+        check(&format!("{} ={state}", calls.collect::<String>()));
     }
 }
 

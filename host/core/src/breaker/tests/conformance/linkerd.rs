@@ -11,8 +11,9 @@ fn a_429_is_never_consecutive() {
     }
     assert_eq!(stage.state(&id()).circuit(), Circuit::Closed);
     // Nor does it end a run of failures.
-    for failure in [server_error(), limited(Some(1), Scope::Model), server_error(), server_error()] {
-        stage.acquire(&id(), 1, stage::LEASE, true).unwrap().failed(&failure);
+    let failures = [server_error(), limited(Some(1), Scope::Model), server_error(), server_error()];
+    for (request, failure) in (1..).zip(failures) {
+        stage.acquire(&id(), request, stage::LEASE, true).unwrap().failed(&failure);
         stage.pass(S(1));
     }
     assert_eq!(stage.state(&id()).circuit(), Circuit::Open);

@@ -96,15 +96,15 @@ fn i_the_last_resort_respects_gates_and_operators() {
     ] {
         let stage = open_stage();
         let failure = Failure { retry_after: Some(S(60)), ..Failure::new(class, "x") };
-        stage.last_resort(&id(), "chat", 4).expect("nothing but the breaker refuses").failed(&failure);
+        stage.last_resort(&id(), 1, 4).expect("nothing but the breaker refuses").failed(&failure);
         stage.pass(S(2));
-        assert!(stage.last_resort(&id(), "chat", 5).is_none(), "{class}");
+        assert!(stage.last_resort(&id(), 1, 5).is_none(), "{class}");
         assert_eq!(stage.state(&id()).refusal().map(|refusal| refusal.gate), Some(gate));
         assert_eq!(stage.state(&id()).stats().in_flight, 0);
     }
     let stage = open_stage();
     stage.targets.force_open(&id(), "maintenance", S(60));
-    assert!(stage.last_resort(&id(), "chat", 6).is_none());
+    assert!(stage.last_resort(&id(), 1, 6).is_none());
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn a_probe_that_a_second_gate_blocks_does_not_wedge_the_breaker() {
             Scope::Credential => TargetId::new("p", "b"),
         };
         let early = match scope {
-            Scope::Model => stage.last_resort(&sibling, "chat", 4),
+            Scope::Model => stage.last_resort(&sibling, 1, 4),
             Scope::Credential => stage.acquire(&sibling, 4, stage::LEASE, true).ok(),
         };
         early.unwrap().failed(&limited(Some(30), scope));

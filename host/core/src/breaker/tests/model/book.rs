@@ -52,6 +52,8 @@ rows! {
     SoftFailure,
     /// T4, calls that failed before content.
     OpenedByStarts,
+    /// Long enough for T4, but all of one request.
+    RunOfOneRequest,
     /// T4, streams that broke.
     OpenedByStreams,
     /// T5
@@ -113,12 +115,12 @@ rows! {
     LastResortGood,
     LastResortBad,
     LastResortNeutral,
+    LastResortHasNoVote,
     LastResortIsTheProbe,
-    LastResortInFlight,
-    LastResortOutOfTurn,
+    LastResortBesideProbe,
+    LastResortWithoutCredit,
     LastResortMeetsGate,
     LastResortMeetsOperator,
-    LastResortMeetsProbe,
     /// The open time is longer because the provider said so; because a late answer said so.
     HintExtends,
     OpeningForgiven,

@@ -1,5 +1,6 @@
 //! One breaker as the design's sentences say it: no buckets and no lazy steps where a list of all votes will do.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::book::{Book, Row, Told};
@@ -13,12 +14,13 @@ pub(super) struct PlainCall {
     pub(super) admission: Admission,
     pub(super) started: bool,
     pub(super) request: u64,
+    number: u64,
 }
 
 /// A vote while closed, and in which tenth of a window it fell.
 #[derive(Clone, Debug)]
 struct Vote {
-    request: u64,
+    call: u64,
     tick: u128,
     good: bool,
 }
@@ -32,6 +34,7 @@ pub(super) struct PlainBreaker {
     pub(super) opens: u64,
     pub(super) stale: u64,
     pub(super) would_open: u64,
+    calls: u64,
     since: Duration,
     until: Duration,
     ramp: bool,
@@ -57,6 +60,7 @@ impl PlainBreaker {
             opens: 0,
             stale: 0,
             would_open: 0,
+            calls: 0,
             since: Duration::ZERO,
             until: Duration::ZERO,
             ramp: false,
@@ -150,18 +154,10 @@ impl PlainBreaker {
         }
     }
 
-    pub(super) fn last_resort(
-        &mut self,
-        now: Duration,
-        request: u64,
-        lease: Duration,
-        book: &mut Book,
-    ) -> Option<PlainCall> {
-        self.time(now, book);
-        if self.circuit == Circuit::Open && now < self.until {
-            return Some(self.call(Admission::LastResort, request));
-        }
-        self.acquire(now, request, lease, true, book).ok()
+    /// Of a call that was just refused.
+    pub(super) fn last_resort(&mut self, request: u64) -> Option<PlainCall> {
+        let rests = matches!(self.circuit, Circuit::Open | Circuit::HalfOpen);
+        rests.then(|| self.call(Admission::LastResort, request))
     }
 
     pub(super) fn content(&mut self, now: Duration, call: &mut PlainCall, book: &mut Book) {
@@ -179,7 +175,7 @@ impl PlainBreaker {
                 book.hit(Row::ClosedGood);
                 self.bad_starts.clear();
                 self.hint = None;
-                self.votes.push(Vote { request: call.request, tick: self.tick(now), good: true });
+                self.votes.push(Vote { call: call.number, tick: self.tick(now), good: true });
             }
             (Circuit::HalfOpen, Admission::Probe) => {
                 self.probe = None;
@@ -255,11 +251,12 @@ impl PlainBreaker {
                     book.told.push(Told::WouldOpen { target: self.target, reason, causes });
                 }
             }
-            Circuit::HalfOpen => {
+            Circuit::HalfOpen if call.admission == Admission::Probe => {
                 book.hit(if call.started { Row::FormerProbeBroke } else { Row::ProbeFailed });
                 self.hint = hint;
                 self.open(now, "probe_failed", vec![call.request], book);
             }
+            Circuit::HalfOpen => book.hit(Row::LastResortHasNoVote),
             Circuit::Open => book.hit(Row::LastResortBad),
             Circuit::ForcedOpen => unreachable!("nobody is admitted there"),
         }
@@ -343,8 +340,9 @@ impl PlainBreaker {
         self.settings = settings.clone();
     }
 
-    fn call(&self, admission: Admission, request: u64) -> PlainCall {
-        PlainCall { generation: self.generation, admission, started: false, request }
+    fn call(&mut self, admission: Admission, request: u64) -> PlainCall {
+        self.calls += 1;
+        PlainCall { generation: self.generation, admission, started: false, request, number: self.calls }
     }
 
     fn become_(
@@ -427,8 +425,8 @@ impl PlainBreaker {
     ) -> Option<(&'static str, Vec<u64>)> {
         self.failures.push(call.request);
         let tick = self.tick(now);
-        self.votes.retain(|vote| vote.request != call.request);
-        self.votes.push(Vote { request: call.request, tick, good: false });
+        self.votes.retain(|vote| vote.call != call.number);
+        self.votes.push(Vote { call: call.number, tick, good: false });
         let recent = self.votes.iter().filter(|vote| vote.tick + 10 > tick);
         let (all, bad) = recent.fold((0, 0), |(all, bad), vote| (all + 1, bad + u32::from(!vote.good)));
         if soft {
@@ -440,7 +438,11 @@ impl PlainBreaker {
             };
             run.push(call.request);
             if run.len() >= self.settings.consecutive as usize {
-                return Some((reason, last_three(run)));
+                let requests: BTreeSet<u64> = run.iter().copied().collect();
+                if requests.len() > 1 || self.settings.consecutive == 1 {
+                    return Some((reason, last_three(run)));
+                }
+                book.hit(Row::RunOfOneRequest);
             }
         }
         let is_bad = all >= self.settings.rate_minimum

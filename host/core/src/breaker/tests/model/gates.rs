@@ -6,6 +6,58 @@ use super::book::{Book, Row};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// What a resting target may still be asked.
+pub(super) struct PlainCredit {
+    credit: f64,
+    settled: Option<Duration>,
+    pub(super) waiting: u32,
+}
+
+impl Default for PlainCredit {
+    fn default() -> Self {
+        Self { credit: 20.0, settled: None, waiting: 0 }
+    }
+}
+
+impl PlainCredit {
+    fn settle(&mut self, now: Duration) {
+        if let Some(before) = self.settled.filter(|_| self.credit > 20.0) {
+            self.credit = 20.0 + (self.credit - 20.0) * (-(now - before).as_secs_f64() / 60.0).exp2();
+        }
+        self.settled = Some(now);
+    }
+
+    /// Calls that may be made at once.
+    pub(super) fn left(&mut self, now: Duration) -> u32 {
+        self.settle(now);
+        (self.waiting + 1..).take_while(|calls| f64::from(*calls) <= self.credit + 1e-6).count() as u32
+    }
+
+    pub(super) fn take(&mut self, now: Duration, among: usize) -> bool {
+        let admits = self.left(now) > 0;
+        match admits {
+            true => self.waiting += 1,
+            false => self.credit += 0.01 / among as f64,
+        }
+        admits
+    }
+
+    pub(super) fn answered(&mut self, now: Duration) {
+        self.settle(now);
+        let most = f64::from(4 * self.waiting).max(20.0);
+        self.credit = self.credit.max((self.credit + 3.0).min(most));
+    }
+
+    pub(super) fn failed(&mut self, now: Duration) {
+        self.settle(now);
+        self.credit = (self.credit - 1.0).max(0.0);
+    }
+
+    pub(super) fn reset(&mut self) {
+        (self.credit, self.settled) = (20.0, None);
+    }
+}
+
 /// Closed until a moment.
 #[derive(Default)]
 pub(super) struct PlainGate(Option<Duration>);

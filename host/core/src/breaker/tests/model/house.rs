@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::book::{Book, Row, Told};
 use super::breaker::{PlainBreaker, PlainCall};
-use super::gates::{PlainCredential, PlainGate, PlainRate};
+use super::gates::{PlainCredential, PlainCredit, PlainGate, PlainRate};
 use super::step::{End, TARGETS};
 use crate::breaker::{Admission, BreakerSettings};
 use crate::note::{Circuit, Gate};
@@ -23,7 +23,7 @@ pub(super) struct PlainTarget {
     pub(super) breaker: PlainBreaker,
     own: Shared,
     missing: PlainGate,
-    last_resort_out: bool,
+    pub(super) credit: PlainCredit,
     pub(super) in_flight: u32,
 }
 
@@ -48,7 +48,6 @@ pub(super) struct PlainHouse {
     pub(super) now: Duration,
     pub(super) targets: Vec<PlainTarget>,
     providers: [Shared; 2],
-    alias_turns: [Option<Duration>; 2],
 }
 
 fn provider_of(target: usize) -> usize {
@@ -61,7 +60,7 @@ impl PlainHouse {
             breaker: PlainBreaker::new(number, settings.clone()),
             own: Shared::default(),
             missing: PlainGate::default(),
-            last_resort_out: false,
+            credit: PlainCredit::default(),
             in_flight: 0,
         };
         Self {
@@ -69,7 +68,6 @@ impl PlainHouse {
             now: Duration::ZERO,
             targets: (0..TARGETS).map(target).collect(),
             providers: Default::default(),
-            alias_turns: [None; 2],
         }
     }
 
@@ -130,7 +128,7 @@ impl PlainHouse {
         }
     }
 
-    pub(super) fn last_resort(&mut self, target: usize, alias: usize, request: u64) -> Option<PlainPermit> {
+    pub(super) fn last_resort(&mut self, target: usize, among: usize, request: u64) -> Option<PlainPermit> {
         let lease = 11 * SECOND;
         match self.acquire(target, request, lease, true) {
             Ok(permit) => {
@@ -146,23 +144,17 @@ impl PlainHouse {
             }
         }
         let it = &mut self.targets[target];
-        if it.last_resort_out {
-            self.book.hit(Row::LastResortInFlight);
+        if !it.credit.take(self.now, among) {
+            self.book.hit(Row::LastResortWithoutCredit);
             return None;
         }
-        let Some(call) = it.breaker.last_resort(self.now, request, lease, &mut self.book) else {
-            let operator = it.breaker.circuit == Circuit::ForcedOpen;
-            self.book.hit(if operator { Row::LastResortMeetsOperator } else { Row::LastResortMeetsProbe });
+        let Some(call) = it.breaker.last_resort(request) else {
+            it.credit.waiting -= 1;
+            self.book.hit(Row::LastResortMeetsOperator);
             return None;
         };
-        let turn = &mut self.alias_turns[alias];
-        if turn.is_some_and(|last| self.now - last < SECOND) {
-            self.book.hit(Row::LastResortOutOfTurn);
-            return None;
-        }
-        *turn = Some(self.now);
-        self.book.hit(Row::LastResortAdmitted);
-        it.last_resort_out = true;
+        let probed = it.breaker.circuit == Circuit::HalfOpen;
+        self.book.hit(if probed { Row::LastResortBesideProbe } else { Row::LastResortAdmitted });
         let mut permit = self.permit(target, call, lease);
         permit.holds_last_resort = true;
         Some(permit)
@@ -176,14 +168,18 @@ impl PlainHouse {
     pub(super) fn content(&mut self, permit: &mut PlainPermit) {
         if !permit.call.started {
             self.targets[permit.target].breaker.content(self.now, &mut permit.call, &mut self.book);
+            self.targets[permit.target].credit.answered(self.now);
             self.succeeded(permit.target);
         }
         if std::mem::take(&mut permit.holds_last_resort) {
-            self.targets[permit.target].last_resort_out = false;
+            self.targets[permit.target].credit.waiting -= 1;
         }
     }
 
     pub(super) fn finish(&mut self, permit: PlainPermit) {
+        if !permit.call.started {
+            self.targets[permit.target].credit.answered(self.now);
+        }
         self.give_back(&permit);
         self.targets[permit.target].breaker.finish(self.now, permit.call, &mut self.book);
         self.succeeded(permit.target);
@@ -198,7 +194,7 @@ impl PlainHouse {
         let it = &mut self.targets[permit.target];
         it.in_flight -= 1;
         if permit.holds_last_resort {
-            it.last_resort_out = false;
+            it.credit.waiting -= 1;
         }
     }
 
@@ -240,6 +236,9 @@ impl PlainHouse {
                 counts.then_some(false)
             }
         };
+        if vote.is_some() && permit.call.admission != Admission::Normal {
+            self.targets[target].credit.failed(now);
+        }
         let breaker = &mut self.targets[target].breaker;
         match vote {
             Some(soft) => breaker.fail(now, &permit.call, soft, hint, &mut self.book),
@@ -286,6 +285,7 @@ impl PlainHouse {
     pub(super) fn reset(&mut self, target: usize) {
         self.targets[target].breaker.reset(self.now, &mut self.book);
         self.targets[target].own.rate.reset(&mut self.book);
+        self.targets[target].credit.reset();
         self.repair(target);
     }
 

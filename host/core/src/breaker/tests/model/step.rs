@@ -36,10 +36,13 @@ pub(super) enum Step {
         target: usize,
         only_one_left: bool,
         short_lease: bool,
+        /// For the same request as the call before.
+        again: bool,
     },
     LastResort {
         target: usize,
-        alias: usize,
+        /// Of so many resting targets.
+        among: usize,
     },
     /// Calls are numbered round the ones under way.
     Content {
@@ -99,6 +102,11 @@ pub(super) enum Step {
     /// A probe that never ends.
     LoseProbe {
         target: usize,
+    },
+    /// One request fails again and again.
+    Insist {
+        target: usize,
+        size: usize,
     },
     /// Too few failures in a row, too many in all.
     Flaky {
@@ -169,7 +177,7 @@ fn step() -> impl Strategy<Value = Step> {
     let hint = || prop::option::weighted(0.25, 1..400_u64);
     let counted = prop_oneof![Just(End::Server), Just(End::Broken), Just(End::Empty)];
     let one = (any::<bool>(), prop::option::weighted(0.6, counted)).boxed();
-    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.3));
+    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.3), prop::bool::weighted(0.2));
     let story = prop_oneof![
         5 => (target(), prop::collection::vec(one, 1..12)).prop_map(|(target, ends)| Step::Calls { target, ends }),
         4 => target().prop_map(|target| Step::Burst { target, size: 3, end: End::Server, hint_s: None }),
@@ -181,7 +189,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (target(), any::<bool>()).prop_map(|(target, soft)| Step::Flaky { target, soft }),
         1 => (target(), any::<bool>(), any::<bool>(), any::<bool>())
             .prop_map(|(target, open, flaky, release)| Step::Drill { target, open, flaky, release }),
-        1 => (target(), pauses(400)).prop_map(|(target, pauses_ms)| Step::Despair { target, pauses_ms }),
+        1 => (target(), 2..6_usize).prop_map(|(target, size)| Step::Insist { target, size }),
+        1 => (target(), prop::collection::vec(0..400_u64, 2..32)).prop_map(|(target, pauses_ms)| Step::Despair { target, pauses_ms }),
         1 => (target(), pauses(4_000)).prop_map(|(target, pauses_ms)| Step::Ramp { target, pauses_ms }),
         1 => (target(), 30..300_u64, any::<bool>())
             .prop_map(|(target, healthy_s, drill)| Step::Relapse { target, healthy_s, drill }),
@@ -207,10 +216,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(|strict| Step::Reload { strict }),
     ];
     let plain = prop_oneof![
-        12 => (target(), flags).prop_map(|(target, (only_one_left, short_lease))| {
-            Step::Acquire { target, only_one_left, short_lease }
+        12 => (target(), flags).prop_map(|(target, (only_one_left, short_lease, again))| {
+            Step::Acquire { target, only_one_left, short_lease, again }
         }),
-        4 => (target(), 0..2_usize).prop_map(|(target, alias)| Step::LastResort { target, alias }),
+        4 => (target(), 1..4_usize).prop_map(|(target, among)| Step::LastResort { target, among }),
         5 => call.clone().prop_map(|call| Step::Content { call }),
         3 => call.clone().prop_map(|call| Step::Finish { call }),
         9 => (call.clone(), end(), hint()).prop_map(|(call, end, hint_s)| Step::Fail { call, end, hint_s }),

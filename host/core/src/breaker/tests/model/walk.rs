@@ -12,8 +12,6 @@ use crate::note::{Circuit, Gate, Note};
 use crate::target::TargetId;
 use crate::targets::{Permit, Refusal};
 
-const ALIASES: [&str; 2] = ["chat", "draft"];
-
 /// Both sides and the calls under way.
 pub(super) struct Walk {
     ids: [TargetId; TARGETS],
@@ -44,11 +42,6 @@ impl Walk {
         self.plain.book
     }
 
-    fn request(&mut self) -> u64 {
-        self.born += 1;
-        self.born
-    }
-
     fn call(&self, number: usize) -> Option<usize> {
         (!self.calls.is_empty()).then(|| number % self.calls.len())
     }
@@ -56,10 +49,11 @@ impl Walk {
     /// Takes one step and compares; stories do so after each of their own steps.
     pub(super) fn run(&mut self, step: &Step) {
         match step {
-            Step::Acquire { target, only_one_left, short_lease } => {
+            Step::Acquire { target, only_one_left, short_lease, again } => {
+                self.born += u64::from(!again);
                 self.acquire(*target, *only_one_left, lease(*short_lease));
             }
-            Step::LastResort { target, alias } => self.last_resort(*target, *alias),
+            Step::LastResort { target, among } => self.last_resort(*target, *among),
             Step::Content { call } => {
                 let Some(call) = self.call(*call) else { return };
                 let (permit, plain) = &mut self.calls[call];
@@ -106,6 +100,7 @@ impl Walk {
             Step::Recover { target } => return self.recover(*target),
             Step::Probe { target, content, end } => return self.probe(*target, *content, Some(*end)),
             Step::LoseProbe { target } => return self.lose_probe(*target),
+            Step::Insist { target, size } => return self.insist(*target, *size),
             Step::Flaky { target, soft } => return self.flaky(*target, *soft),
             Step::Drill { target, open, flaky, release } => {
                 return self.drill(*target, *open, *flaky, *release);
@@ -129,7 +124,7 @@ impl Walk {
     }
 
     fn acquire(&mut self, target: usize, only_one_left: bool, lease: Duration) {
-        let request = self.request();
+        let request = self.born;
         let real = self.real.acquire(&self.ids[target], request, lease, only_one_left);
         if let Err(refusal) = real
             && !is_modelled(refusal.gate)
@@ -151,15 +146,16 @@ impl Walk {
         }
     }
 
-    fn last_resort(&mut self, target: usize, alias: usize) {
-        let request = self.request();
-        let real = self.real.last_resort(&self.ids[target], ALIASES[alias], request);
+    fn last_resort(&mut self, target: usize, among: usize) {
+        self.born += 1;
+        let request = self.born;
+        let real = self.real.last_resort(&self.ids[target], among, request);
         let gates = self.real.state(&self.ids[target]).status().gates;
         if real.is_none() && gates.iter().any(|it| it.gate == Gate::Concurrency.label()) {
             // As many calls are under way as the target takes; the reference knows of no such limit.
             return;
         }
-        let plain = self.plain.last_resort(target, alias, request);
+        let plain = self.plain.last_resort(target, among, request);
         assert_eq!(real.is_some(), plain.is_some(), "last resort");
         self.calls.extend(real.zip(plain));
     }
@@ -193,7 +189,7 @@ impl Walk {
     fn story(&mut self, target: usize, ends: &[(bool, Option<End>)]) {
         for (content, end) in ends {
             let call = self.calls.len();
-            self.run(&Step::Acquire { target, only_one_left: true, short_lease: false });
+            self.run(&Step::Acquire { target, only_one_left: true, short_lease: false, again: false });
             if self.calls.len() == call {
                 return;
             }
@@ -210,10 +206,20 @@ impl Walk {
     fn burst(&mut self, target: usize, size: usize, end: End, hint_s: Option<u64>) {
         let first = self.calls.len();
         for _ in 0..size {
-            self.run(&Step::Acquire { target, only_one_left: true, short_lease: true });
+            self.run(&Step::Acquire { target, only_one_left: true, short_lease: true, again: false });
         }
         while self.calls.len() > first {
             self.run(&Step::Fail { call: first, end, hint_s });
+        }
+    }
+
+    fn insist(&mut self, target: usize, size: usize) {
+        for again in (0..size).map(|time| time > 0) {
+            let call = self.calls.len();
+            self.run(&Step::Acquire { target, only_one_left: true, short_lease: true, again });
+            if self.calls.len() > call {
+                self.run(&Step::Fail { call, end: End::Server, hint_s: None });
+            }
         }
     }
 
@@ -231,8 +237,12 @@ impl Walk {
     fn lose_probe(&mut self, target: usize) {
         self.trip(target);
         self.run(&Step::WaitTurn { target, early: false });
-        self.run(&Step::Acquire { target, only_one_left: true, short_lease: true });
-        self.run(&Step::LastResort { target, alias: 0 });
+        self.run(&Step::Acquire { target, only_one_left: true, short_lease: true, again: false });
+        let beside = self.calls.len();
+        self.run(&Step::LastResort { target, among: 1 });
+        if self.calls.len() > beside {
+            self.run(&Step::Fail { call: beside, end: End::Server, hint_s: None });
+        }
         self.run(&Step::Wait { ms: 3_000 });
     }
 
@@ -267,11 +277,11 @@ impl Walk {
 
     fn despair(&mut self, target: usize, pauses_ms: &[u64]) {
         self.trip(target);
-        for (alias, ms) in pauses_ms.iter().enumerate() {
+        for (turn, ms) in pauses_ms.iter().enumerate() {
             let call = self.calls.len();
-            self.run(&Step::LastResort { target, alias: alias / 2 % ALIASES.len() });
+            self.run(&Step::LastResort { target, among: 1 + turn % 3 });
             self.run(&Step::Wait { ms: *ms });
-            if alias % 3 == 0 && self.calls.len() > call {
+            if turn % 3 == 0 && self.calls.len() > call {
                 self.run(&Step::Fail { call, end: End::Server, hint_s: None });
             }
         }
@@ -282,7 +292,7 @@ impl Walk {
         self.recover(target);
         for ms in pauses_ms {
             self.run(&Step::Wait { ms: *ms });
-            self.run(&Step::Acquire { target, only_one_left: false, short_lease: true });
+            self.run(&Step::Acquire { target, only_one_left: false, short_lease: true, again: false });
         }
     }
 
@@ -307,7 +317,9 @@ impl Walk {
                 Some(learned) if !is_modelled(learned.gate) => assert_eq!(self.plain.gate(target), None),
                 _ => assert_eq!(real.map(|it| (it.gate, it.retry_in)), plain.map(|it| (it.0, Some(it.1)))),
             }
-            let (status, plain_target) = (state.status(), &self.plain.targets[target]);
+            let status = state.status();
+            let last_resorts = self.plain.targets[target].credit.left(self.plain.now);
+            let plain_target = &self.plain.targets[target];
             let breaker = &plain_target.breaker;
             assert_eq!(
                 (status.circuit, status.generation, status.opens, status.stale_votes, status.would_open),
@@ -321,6 +333,7 @@ impl Walk {
             );
             assert_eq!(status.retry_in_ms, breaker.rest(self.plain.now).map(millis), "{id}");
             assert_eq!(status.stats.in_flight, plain_target.in_flight);
+            assert_eq!(status.last_resorts, last_resorts, "{id}");
             let plain_gates = self.plain.closed_gates(target);
             let known = plain_gates.iter().map(|(gate, scope, left)| (gate.label(), *scope, millis(*left)));
             let shown = status.gates.iter().filter(|it| MODELLED.iter().any(|gate| gate.label() == it.gate));

@@ -1,0 +1,295 @@
+//! What is put on record, as it is handed over and as it is written.
+//!
+//! Handing over copies references and numbers. Everything that costs (formatting, redacting, JSON) happens when a row
+//! is made of it, on the audit's own threads.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use seawall_core::note::Circuit;
+use seawall_core::record::{Attempted, Record};
+use seawall_core::request::{Protocol, RequestId};
+use seawall_core::target::TargetId;
+use serde::{Deserialize, Serialize};
+
+use super::content::Heard;
+use super::redact::Redaction;
+use super::shape;
+
+/// Something to be put on record.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// A request that ended.
+    Request(Arc<Record>),
+    /// A request that was refused before it was resolved.
+    Refusal(Refusal),
+    /// A hidden call.
+    Twin { request: RequestId, twin: Arc<Attempted> },
+    /// A breaker changed.
+    Breaker(Box<Change>),
+    /// An operator did something, or tried to.
+    Operator(Box<Deed>),
+    /// What client and model said.
+    Content(Box<Heard>),
+}
+
+/// An entry with what is settled when it is handed over.
+#[derive(Debug)]
+pub(super) struct Handed {
+    /// Its own; a request's is the request's.
+    pub(super) id: RequestId,
+    pub(super) at: SystemTime,
+    pub(super) entry: Entry,
+}
+
+/// A request that never came to be one.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// In which protocol the client was told.
+    pub protocol: Protocol,
+    /// With which status.
+    pub status: u16,
+    /// And which code.
+    pub code: String,
+}
+
+/// A change of a breaker.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) target: TargetId,
+    pub(super) from: Circuit,
+    pub(super) to: Circuit,
+    pub(super) reason: &'static str,
+    pub(super) open_for: Option<Duration>,
+    pub(super) causes: Vec<RequestId>,
+}
+
+/// An operator's order, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Deed {
+    /// The HTTP method.
+    pub method: String,
+    /// What it was about.
+    pub path: String,
+    /// The order itself, cut to a length.
+    pub order: String,
+    /// The answer's status.
+    pub status: u16,
+    /// The address that it came from, where known.
+    pub from: Option<String>,
+}
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A request that ended.
+    Request,
+    /// A request that was refused before it was resolved.
+    Refusal,
+    /// A hidden call of a request.
+    Twin,
+    /// A change of a breaker.
+    Breaker,
+    /// What an operator did.
+    Operator,
+    /// What client and model said in a request.
+    Content,
+    /// The beginning or the end of a run of the gateway.
+    Run,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Request, Self::Refusal, Self::Twin, Self::Breaker, Self::Operator, Self::Content, Self::Run];
+
+    /// Its name in the database and the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Refusal => "refusal",
+            Self::Twin => "twin",
+            Self::Breaker => "breaker",
+            Self::Operator => "operator",
+            Self::Content => "content",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// An entry as it is written, to the database or the spill file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) id: u64,
+    /// Milliseconds since 1970.
+    pub(super) at: i64,
+    pub(super) kind: String,
+    /// The request that it belongs to, where it is none itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) request: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) alias: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<String>,
+    /// What it can be found by, each on a line of its own: see [`Mark`].
+    pub(super) marks: String,
+    /// JSON.
+    pub(super) body: String,
+}
+
+/// Something an entry can be found by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mark<'a> {
+    /// A target that was called or passed over.
+    Target(&'a str),
+    /// A class of failure.
+    Class(&'a str),
+    /// Something remarkable: `injected`, `spliced`, `hedged`, ...
+    Tag(&'a str),
+    /// A request that caused it.
+    Cause(RequestId),
+}
+
+impl Mark<'_> {
+    /// As it stands in [`Row::marks`]; no name holds a line feed.
+    pub(super) fn line(self) -> String {
+        match self {
+            Self::Target(target) => format!("\nt:{target}\n"),
+            Self::Class(class) => format!("\nc:{class}\n"),
+            Self::Tag(tag) => format!("\ng:{tag}\n"),
+            Self::Cause(id) => format!("\nr:{id}\n"),
+        }
+    }
+}
+
+impl Row {
+    /// Makes the row of an entry.
+    pub(super) fn of(handed: &Handed, redaction: &dyn Redaction) -> Self {
+        let Handed { id, at, entry } = handed;
+        let row = |kind: Kind, body: String| Self {
+            id: id.0,
+            at: millis(*at),
+            kind: kind.label().to_owned(),
+            body,
+            ..Self::default()
+        };
+        match entry {
+            Entry::Request(record) => Self {
+                alias: Some(redaction.redact(&record.model).into_owned()),
+                outcome: Some(record.outcome.label().to_owned()),
+                marks: marks_of(record),
+                ..row(Kind::Request, shape::request(record, redaction))
+            },
+            Entry::Refusal(refusal) => Self {
+                outcome: Some("refused".to_owned()),
+                marks: Mark::Class(&refusal.code).line(),
+                ..row(Kind::Refusal, shape::refusal(*id, *at, refusal))
+            },
+            Entry::Twin { request, twin } => Self {
+                request: Some(request.0),
+                marks: marks_of_twin(twin),
+                ..row(Kind::Twin, shape::twin(*at, *request, twin, redaction))
+            },
+            Entry::Breaker(change) => Self {
+                outcome: Some(change.to.label().to_owned()),
+                marks: marks_of_change(change),
+                ..row(Kind::Breaker, shape::breaker(*at, change))
+            },
+            Entry::Operator(deed) => row(Kind::Operator, shape::operator(*at, deed, redaction)),
+            Entry::Content(heard) => Self {
+                request: Some(heard.request.0),
+                alias: Some(heard.alias.to_string()),
+                ..row(Kind::Content, heard.shape(redaction))
+            },
+        }
+    }
+
+    /// What the gateway itself says about one of its runs.
+    pub(super) fn run(id: RequestId, at: SystemTime, outcome: &str, body: String) -> Self {
+        Self {
+            id: id.0,
+            at: millis(at),
+            kind: Kind::Run.label().to_owned(),
+            outcome: Some(outcome.to_owned()),
+            body,
+            ..Self::default()
+        }
+    }
+}
+
+pub(super) fn millis(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Adds each mark once; a line feed between two belongs to both.
+struct Marks(String);
+
+impl Marks {
+    fn add(&mut self, mark: Mark<'_>) {
+        let line = mark.line();
+        if !self.0.contains(&line) {
+            let overlap = usize::from(!self.0.is_empty());
+            self.0.push_str(line.get(overlap..).unwrap_or_default());
+        }
+    }
+}
+
+fn marks_of(record: &Record) -> String {
+    let mut marks = Marks(String::new());
+    for attempt in &record.attempts {
+        marks.add(Mark::Target(&attempt.target.to_string()));
+        if let Some(broke) = attempt.failure() {
+            marks.add(Mark::Class(broke.class.label()));
+        }
+        if attempt.injected().is_some() {
+            marks.add(Mark::Tag("injected"));
+        }
+        // `turn` says nothing: nearly every attempt is one.
+        match attempt.purpose.label() {
+            "turn" => {}
+            purpose => marks.add(Mark::Tag(purpose)),
+        }
+        if attempt.probe {
+            marks.add(Mark::Tag("probe"));
+        }
+    }
+    for skipped in &record.skipped {
+        marks.add(Mark::Target(&skipped.target.to_string()));
+        marks.add(Mark::Tag(skipped.gate.label()));
+    }
+    if let Some(class) = record.class {
+        marks.add(Mark::Class(class.label()));
+    }
+    if !record.splices.is_empty() {
+        marks.add(Mark::Tag("spliced"));
+    }
+    marks.0
+}
+
+fn marks_of_twin(twin: &Attempted) -> String {
+    let mut marks = Marks(String::new());
+    marks.add(Mark::Target(&twin.target.to_string()));
+    if let Some(broke) = twin.failure() {
+        marks.add(Mark::Class(broke.class.label()));
+    }
+    if twin.injected().is_some() {
+        marks.add(Mark::Tag("injected"));
+    }
+    marks.0
+}
+
+fn marks_of_change(change: &Change) -> String {
+    let mut marks = Marks(String::new());
+    marks.add(Mark::Target(&change.target.to_string()));
+    marks.add(Mark::Tag(change.reason));
+    change.causes.iter().for_each(|cause| marks.add(Mark::Cause(*cause)));
+    marks.0
+}
+
+/// A provider's own word, free of what must not be kept.
+pub(super) fn clean<'t>(text: &'t str, redaction: &dyn Redaction) -> Cow<'t, str> {
+    redaction.redact(text)
+}

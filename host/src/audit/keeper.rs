@@ -1,0 +1,83 @@
+//! The keeper: takes what the writer has no room for to the spill file, and keeps ids reserved ahead of requests.
+//!
+//! A writer that waits for a disk can be waited for by nobody; this thread never touches the database.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::Receiver;
+use std::thread::sleep;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::entry::{Handed, Row};
+use super::run::RunFile;
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(50);
+/// Most entries that are written at a time.
+const BATCH: usize = 1_000;
+/// How long the writer is waited for at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    too_many: Receiver<Handed>,
+    /// None: ids of this run cannot be reserved.
+    run: Option<RunFile>,
+}
+
+impl Keeper {
+    pub(super) fn new(shared: Arc<Shared>, too_many: Receiver<Handed>, run: RunFile) -> Self {
+        Self { shared, too_many, run: Some(run) }
+    }
+
+    pub(super) fn run(mut self) {
+        while !self.shared.is_closed() {
+            self.spill();
+            self.reserve();
+            sleep(TICK);
+        }
+        let until = Instant::now() + LAST_WORDS;
+        while !self.shared.written.load(SeqCst) && Instant::now() < until {
+            self.spill();
+            sleep(Duration::from_millis(1));
+        }
+        self.spill();
+        self.leave();
+    }
+
+    fn spill(&self) {
+        loop {
+            let rows = self.too_many.try_iter().take(BATCH);
+            let rows: Vec<Row> = rows.map(|handed| Row::of(&handed, &*self.shared.redaction)).collect();
+            if rows.is_empty() {
+                return;
+            }
+            self.shared.spill_or_drop(&rows);
+        }
+    }
+
+    fn reserve(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        if let Err(error) = run.keep_ahead(self.shared.ids.upcoming()) {
+            self.shared.trouble(&format!("ids cannot be reserved: {error}"));
+            // What nobody knows to be reserved is given out under a name that is not accounted for.
+            if self.shared.ids.upcoming() + 64 > run.reserved() {
+                self.shared.ids.start_anew();
+                self.run = None;
+            }
+        }
+    }
+
+    /// A run with nothing left behind needs no file; one with a spill file is found by it.
+    fn leave(self) {
+        let Some(mut run) = self.run else { return };
+        let clean = self.shared.written.load(SeqCst) && self.shared.spill().is_empty();
+        let left = if clean { run.remove() } else { run.stop(self.shared.ids.upcoming()) };
+        if let Err(error) = left {
+            tracing::warn!(%error, "the audit trail's last word could not be written");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The JSON of what is on record. These member names are what operators' scripts read: a rename breaks them.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use seawall_core::event::Usage;
+use seawall_core::ports::PluginRef;
+use seawall_core::record::{Attempted, Purpose, Record, RoutedBy};
+use seawall_core::request::RequestId;
+use serde::{Serialize, Serializer};
+
+use super::entry::{Change, Deed, Refusal, clean, millis};
+use super::redact::Redaction;
+
+/// Longest policy's reason in characters.
+const REASON_CHARS: usize = 200;
+
+#[derive(Serialize)]
+struct Request<'a> {
+    #[serde(serialize_with = "text")]
+    id: RequestId,
+    at_ms: i64,
+    tenant: &'a str,
+    model: Cow<'a, str>,
+    #[serde(serialize_with = "text")]
+    protocol: seawall_core::request::Protocol,
+    stream: bool,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    took_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_content_ms: Option<f64>,
+    /// No answer comes from a cache yet.
+    cache: &'static str,
+    routing: Routing<'a>,
+    attempts: Vec<Attempt<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<Skipped>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    splices: Vec<Spliced>,
+    rounds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Tokens>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spent: Option<Tokens>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Routing<'a> {
+    by: &'static str,
+    order: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<Plugin<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Attempt<'a> {
+    number: usize,
+    target: String,
+    purpose: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    twin_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    probe: bool,
+    began_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_content_ms: Option<f64>,
+    took_ms: f64,
+    end: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<Tokens>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+    plugin: Plugin<'a>,
+    /// Name and version of the template that wrote its system prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault<'a>>,
+}
+
+#[derive(Serialize)]
+struct Plugin<'a> {
+    id: &'a str,
+    generation: u64,
+    digest: &'a str,
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    id: u64,
+    kind: &'a str,
+    action: &'static str,
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    input: u64,
+    output: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_read: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Skipped {
+    target: String,
+    gate: &'static str,
+    times: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_in_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Spliced {
+    from: String,
+    to: String,
+    at_char: usize,
+    mode: &'static str,
+    at_ms: f64,
+}
+
+/// A request that ended.
+pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
+    let skipped = record.skipped.iter().map(|skipped| Skipped {
+        target: skipped.target.to_string(),
+        gate: skipped.gate.label(),
+        times: skipped.times,
+        retry_in_ms: skipped.retry_in.map(ms),
+    });
+    let splices = record.splices.iter().map(|spliced| Spliced {
+        from: spliced.splice.from.to_string(),
+        to: spliced.splice.to.to_string(),
+        at_char: spliced.splice.at_char,
+        mode: spliced.splice.mode.label(),
+        at_ms: ms(spliced.at),
+    });
+    json(&Request {
+        id: record.id,
+        at_ms: millis(record.started),
+        tenant: &record.tenant,
+        model: clean(&record.model, redaction),
+        protocol: record.protocol,
+        stream: record.stream,
+        outcome: record.outcome.label(),
+        class: record.class.map(|class| class.label()),
+        target: record.target.as_ref().map(ToString::to_string),
+        took_ms: ms(record.after),
+        first_content_ms: record.committed.map(ms),
+        cache: "none",
+        routing: routing(record, redaction),
+        attempts: record
+            .attempts
+            .iter()
+            .enumerate()
+            .map(|(at, made)| attempt(at + 1, made, redaction))
+            .collect(),
+        skipped: skipped.collect(),
+        splices: splices.collect(),
+        rounds: record.rounds,
+        usage: record.usage.as_ref().map(tokens),
+        spent: record.spent_together.as_ref().map(tokens),
+        cost_usd: record.cost_usd(),
+    })
+}
+
+fn routing<'a>(record: &'a Record, redaction: &dyn Redaction) -> Routing<'a> {
+    let (policy, reason) = match &record.routing.by {
+        RoutedBy::Policy { plugin: by, reason } => {
+            let reason: String = reason.chars().take(REASON_CHARS).collect();
+            (
+                Some(plugin(by)),
+                Some(clean(&reason, redaction).into_owned()).filter(|reason| !reason.is_empty()),
+            )
+        }
+        RoutedBy::Operator | RoutedBy::Forecast => (None, None),
+    };
+    let order = record.routing.order.iter().map(ToString::to_string).collect();
+    Routing { by: record.routing.by.label(), order, policy, reason }
+}
+
+fn attempt<'a>(number: usize, made: &'a Attempted, redaction: &dyn Redaction) -> Attempt<'a> {
+    let broke = made.failure();
+    Attempt {
+        number,
+        target: made.target.to_string(),
+        purpose: made.purpose.label(),
+        twin_reason: if let Purpose::Twin(reason) = made.purpose { Some(reason) } else { None },
+        probe: made.probe,
+        began_ms: ms(made.began),
+        first_content_ms: made.first_content.map(ms),
+        took_ms: ms(made.took),
+        end: made.end.label(),
+        class: broke.map(|broke| broke.class.label()),
+        status: broke.and_then(|broke| broke.status),
+        code: broke.and_then(|broke| broke.code.as_deref()).map(|code| clean(code, redaction)),
+        tokens: made.tokens.as_ref().map(tokens),
+        cost_usd: made.cost_usd(),
+        plugin: plugin(&made.adapter),
+        template: made.template.as_ref().map(ToString::to_string),
+        fault: made.injected().map(|fault| Fault {
+            id: fault.fault,
+            kind: &fault.kind,
+            action: fault.action,
+        }),
+    }
+}
+
+fn plugin(plugin: &PluginRef) -> Plugin<'_> {
+    Plugin { id: &plugin.id, generation: plugin.generation, digest: &plugin.digest }
+}
+
+fn tokens(usage: &Usage) -> Tokens {
+    Tokens {
+        input: usage.input_tokens,
+        output: usage.output_tokens,
+        cache_read: usage.cache_read_tokens,
+        cache_write: usage.cache_write_tokens,
+        reasoning: usage.reasoning_tokens,
+    }
+}
+
+/// A request that was refused.
+pub(super) fn refusal(id: RequestId, at: SystemTime, refusal: &Refusal) -> String {
+    #[derive(Serialize)]
+    struct Shape<'a> {
+        #[serde(serialize_with = "text")]
+        id: RequestId,
+        at_ms: i64,
+        outcome: &'static str,
+        protocol: &'static str,
+        status: u16,
+        code: &'a str,
+    }
+    let (protocol, status, code) = (refusal.protocol.as_str(), refusal.status, refusal.code.as_str());
+    json(&Shape { id, at_ms: millis(at), outcome: "refused", protocol, status, code })
+}
+
+/// A hidden call.
+pub(super) fn twin(
+    at: SystemTime,
+    request: RequestId,
+    twin: &Attempted,
+    redaction: &dyn Redaction,
+) -> String {
+    #[derive(Serialize)]
+    struct Shape<'a> {
+        at_ms: i64,
+        #[serde(serialize_with = "text")]
+        request: RequestId,
+        #[serde(flatten)]
+        attempt: Attempt<'a>,
+    }
+    json(&Shape { at_ms: millis(at), request, attempt: attempt(1, twin, redaction) })
+}
+
+/// A change of a breaker.
+pub(super) fn breaker(at: SystemTime, change: &Change) -> String {
+    #[derive(Serialize)]
+    struct Shape {
+        at_ms: i64,
+        target: String,
+        from: &'static str,
+        to: &'static str,
+        reason: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        open_for_ms: Option<f64>,
+        causes: Vec<String>,
+    }
+    json(&Shape {
+        at_ms: millis(at),
+        target: change.target.to_string(),
+        from: change.from.label(),
+        to: change.to.label(),
+        reason: change.reason,
+        open_for_ms: change.open_for.map(ms),
+        causes: change.causes.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// What an operator did.
+pub(super) fn operator(at: SystemTime, deed: &Deed, redaction: &dyn Redaction) -> String {
+    #[derive(Serialize)]
+    struct Shape {
+        at_ms: i64,
+        #[serde(flatten)]
+        deed: Deed,
+    }
+    let order = clean(&deed.order, redaction).into_owned();
+    let path = clean(&deed.path, redaction).into_owned();
+    let deed = Deed { order, path, ..deed.clone() };
+    json(&Shape { at_ms: millis(at), deed })
+}
+
+/// Milliseconds, to the microsecond.
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+pub(super) fn text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Values of these types always have a JSON form.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

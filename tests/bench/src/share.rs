@@ -1,0 +1,89 @@
+//! What a part of the gateway costs: the same gateway with the part switched on and off, interleaved in one run, so that
+//! a noisy machine disturbs both alike.
+
+use std::time::Duration;
+
+use crate::load::Load;
+use crate::stage::{Process, Stage};
+use crate::{SCENARIOS, Scenario};
+
+/// Parts that can be switched off: the flag that asks for it, and the configuration without it.
+const PARTS: [(&str, &str); 1] = [("--audit", "[audit]\nenabled = false\n")];
+/// The share of the gateway's CPU per request that all of them together may have, in per cent.
+const BAR: f64 = 10.0;
+
+/// The configuration without the parts that the command line asks about; none when it asks about none.
+pub(crate) fn without(words: &[String]) -> Option<String> {
+    let asked = PARTS.iter().filter(|(flag, _)| words.iter().any(|word| word == flag));
+    let off: String = asked.map(|(_, off)| *off).collect();
+    (!off.is_empty()).then_some(off)
+}
+
+/// CPU of one gateway over all rounds.
+#[derive(Default)]
+struct Spent {
+    cpu: Duration,
+    requests: u32,
+    /// Per request in microseconds, round by round.
+    rounds: Vec<f64>,
+}
+
+impl Spent {
+    fn per_request(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / f64::from(self.requests.max(1))
+    }
+}
+
+/// Measures, prints a line a scenario, and says whether the bar was held.
+pub(crate) async fn measure(stage: &Stage, off: &str, rounds: u32) -> bool {
+    let (off_base, off_gateway) = stage.another(off).await;
+    println!(
+        "CPU per request in us with the part on and off; spread: lower and upper quartile of the rounds' shares"
+    );
+    println!("{:<28} {:>9} {:>9} {:>8} {:>16} {:>6}", "", "on", "off", "share", "spread", "bar");
+    let mut holds = true;
+    for scenario in SCENARIOS.iter().filter(|scenario| !scenario.paced) {
+        let ways = [(&*stage.gateway_base, &stage.gateway), (&*off_base, &off_gateway)];
+        let [on, off] = alternate(scenario, ways, rounds).await;
+        let share = |on: f64, off: f64| (on - off) / on * 100.0;
+        let mut shares: Vec<f64> =
+            on.rounds.iter().zip(&off.rounds).map(|(on, off)| share(*on, *off)).collect();
+        shares.sort_by(f64::total_cmp);
+        let quartile = |part: usize| shares.get(shares.len() * part / 4).copied().unwrap_or(f64::NAN);
+        let (on, off) = (on.per_request(), off.per_request());
+        holds &= share(on, off) <= BAR;
+        println!(
+            "{:<28} {on:>9.1} {off:>9.1} {:>6.1} % {:>6.1} .. {:>4.1} % {BAR:>4.0} %",
+            scenario.name,
+            share(on, off),
+            quartile(1),
+            quartile(3),
+        );
+    }
+    holds
+}
+
+/// On, off, off, on ...: whoever comes second finds the simulator warm, and so each comes second as often.
+async fn alternate(scenario: &Scenario, ways: [(&str, &Process); 2], rounds: u32) -> [Spent; 2] {
+    let (parallel, many) = if scenario.stream { (16, 400) } else { (16, 1_500) };
+    let mut spent: [Spent; 2] = Default::default();
+    for round in 0..=rounds {
+        let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        for at in order {
+            let (base, process) = ways[at];
+            let load = Load::new(base, scenario.gateway_model, scenario.stream);
+            let before = process.cpu();
+            load.run(parallel, many).await;
+            // What is done behind requests, a moment later, is a part of their cost.
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            let cpu = process.cpu().saturating_sub(before);
+            // The first round warms.
+            if round > 0 {
+                spent[at].cpu += cpu;
+                spent[at].requests += many;
+                spent[at].rounds.push(cpu.as_secs_f64() * 1e6 / f64::from(many));
+            }
+        }
+    }
+    spent
+}
