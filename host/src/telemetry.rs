@@ -14,6 +14,7 @@ use std::io::IsTerminal as _;
 use std::sync::{Arc, OnceLock};
 
 use seawall_core::availability::Availability;
+use seawall_core::experiment::Lab;
 use seawall_core::note::Note;
 use seawall_core::ports::Observer;
 use tokio::sync::broadcast;
@@ -67,6 +68,7 @@ pub struct Notes {
     live: broadcast::Sender<Arc<Note>>,
     counters: Counters,
     availability: Availability,
+    lab: Arc<Lab>,
     /// Set when the gateway serves; none where no trail is kept.
     audit: OnceLock<Audit>,
 }
@@ -85,6 +87,7 @@ impl Notes {
             live: broadcast::Sender::new(LIVE_BUFFER),
             counters: Counters::default(),
             availability: Availability::new(),
+            lab: Arc::new(Lab::new()),
         }
     }
 
@@ -107,12 +110,19 @@ impl Notes {
     pub fn availability(&self) -> &Availability {
         &self.availability
     }
+
+    /// Experiments, running and done.
+    pub fn lab(&self) -> &Arc<Lab> {
+        &self.lab
+    }
 }
 
 impl Observer for Notes {
     fn note(&self, note: Note) {
         self.counters.count(&note);
-        self.availability.note(&note, Instant::now());
+        let now = Instant::now();
+        self.availability.note(&note, now);
+        self.lab.note(&note, now);
         if let Some(audit) = self.audit.get() {
             audit.note(&note);
         }
