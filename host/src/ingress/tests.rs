@@ -69,7 +69,7 @@ impl Gate {
         let handler = Arc::new(Fake { script: Box::new(script), seen: Mutex::default() });
         let shutdown = Shutdown::new();
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let routes = Ingress::new(handler.clone(), config, shutdown.watch()).routes();
+        let routes = Ingress::new(handler.clone(), config, Arc::default(), shutdown.watch()).routes();
         Self { routes, handler, shutdown }
     }
 

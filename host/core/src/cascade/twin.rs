@@ -121,7 +121,15 @@ async fn call(
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.
-    let attempt =
-        Attempt { case, candidate: candidate.clone(), body, number: 1, until, joint: None, injection, lesson };
+    let attempt = Attempt {
+        case,
+        candidate: candidate.clone(),
+        body,
+        number: 1,
+        until,
+        joint: None,
+        injection,
+        lesson,
+    };
     attempt.run().await
 }
