@@ -206,7 +206,11 @@ impl Walk {
             }
             leave = self.budget.attempt(AttemptKind::Retry).ok()?;
             sleep(pause).await;
-            permit = self.admit(candidate, true).ok()?;
+            let Ok(next) = self.admit(candidate, true) else {
+                self.budget.give_back(leave);
+                return None;
+            };
+            permit = next;
         }
     }
 
