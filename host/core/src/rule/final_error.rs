@@ -65,7 +65,7 @@ impl Outcome<'_> {
             Gate::Quota => Some(Class::QuotaExhausted),
             Gate::Credential => Some(Class::Auth),
             Gate::MissingModel => Some(Class::ModelNotFound),
-            Gate::Breaker | Gate::NoAdapter => None,
+            Gate::Breaker | Gate::TooSlow | Gate::NoAdapter => None,
         };
         self.failure.map(|failure| failure.class).or_else(|| self.gate.and_then(of_gate))
     }
@@ -145,7 +145,7 @@ fn of_refusal(target: &TargetId, gate: Gate, retry_in: Option<Duration>) -> Outc
         Gate::Rate | Gate::Pace | Gate::Concurrency => (Rank::Back, Some(retry_in.unwrap_or(RATE_PAUSE))),
         Gate::Breaker => (Rank::Back, Some(retry_in.unwrap_or(OVERLOAD_PAUSE))),
         Gate::Quota => (Rank::Quota, None),
-        Gate::Credential | Gate::NoAdapter => (Rank::Setup, None),
+        Gate::Credential | Gate::TooSlow | Gate::NoAdapter => (Rank::Setup, None),
         Gate::MissingModel => (Rank::Unknown, None),
     };
     Outcome { target, rank, label: gate.label(), failure: None, gate: Some(gate), back_in }
