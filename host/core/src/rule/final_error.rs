@@ -142,10 +142,12 @@ fn of_failure<'a>(target: &'a TargetId, failure: &'a Failure) -> Outcome<'a> {
 
 fn of_refusal(target: &TargetId, gate: Gate, retry_in: Option<Duration>) -> Outcome<'_> {
     let (rank, back_in) = match gate {
-        Gate::Rate | Gate::Pace | Gate::Concurrency => (Rank::Back, Some(retry_in.unwrap_or(RATE_PAUSE))),
+        Gate::Rate | Gate::Pace | Gate::Concurrency | Gate::TooSlow => {
+            (Rank::Back, Some(retry_in.unwrap_or(RATE_PAUSE)))
+        }
         Gate::Breaker => (Rank::Back, Some(retry_in.unwrap_or(OVERLOAD_PAUSE))),
         Gate::Quota => (Rank::Quota, None),
-        Gate::Credential | Gate::TooSlow | Gate::NoAdapter => (Rank::Setup, None),
+        Gate::Credential | Gate::NoAdapter => (Rank::Setup, None),
         Gate::MissingModel => (Rank::Unknown, None),
     };
     Outcome { target, rank, label: gate.label(), failure: None, gate: Some(gate), back_in }
