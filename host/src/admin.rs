@@ -8,6 +8,7 @@
 mod audit;
 mod availability;
 mod chaos;
+mod experiments;
 mod guard;
 mod json;
 mod order;
@@ -66,6 +67,8 @@ pub struct Admin {
     pub audit: Option<Audit>,
     /// Connections and other tasks of the data port.
     pub tasks: Tasks,
+    /// Work that no client waits for: experiments.
+    pub background: Tasks,
     /// Serving or leaving.
     pub phase: PhaseWatch,
     /// When the process began to serve.
@@ -90,7 +93,7 @@ enum Door {
 }
 
 /// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 16] {
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 21] {
     [
         ("/livez", Door::Health, get(status::live)),
         ("/readyz", Door::Health, get(status::ready)),
@@ -108,6 +111,11 @@ fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 16] {
         ("/admin/chaos/catalogue", Door::Token, get(chaos::catalogue)),
         ("/admin/chaos/faults", Door::Token, post(chaos::arm).get(chaos::list).delete(chaos::disarm_all)),
         ("/admin/chaos/faults/{id}", Door::Token, delete(chaos::disarm)),
+        ("/admin/chaos/board/{action}", Door::Token, post(experiments::press)),
+        ("/admin/chaos/experiments", Door::Token, post(experiments::start).get(experiments::list)),
+        ("/admin/chaos/experiments/{id}", Door::Token, get(experiments::report).delete(experiments::stop)),
+        ("/admin/chaos/experiments/{id}/page", Door::Token, get(experiments::page)),
+        ("/admin/chaos/stop", Door::Token, post(experiments::stop_all)),
     ]
 }
 

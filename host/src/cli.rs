@@ -4,8 +4,10 @@
 //! work; 64 the command line itself is wrong.
 
 mod audit;
+mod chaos;
 mod config;
 mod demo;
+mod desk;
 mod operators;
 mod output;
 mod plugin;
@@ -15,10 +17,12 @@ mod sim;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use self::desk::DeskError;
 pub use self::plugins::PluginsError;
 use crate::config::ConfigErrors;
 use crate::server::StartError;
@@ -46,6 +50,8 @@ enum Command {
     /// List and check plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Break things on purpose in a running gateway, and see what comes of it.
+    Chaos(chaos::Chaos),
     /// Read the audit trail: every request, what was tried for it, and what operators did.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -78,6 +84,20 @@ pub enum CliError {
     /// The gateway could not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The gateway that is running does not answer, or refuses.
+    #[error("{0}")]
+    Desk(#[from] DeskError),
+    /// A scenario file is wrong.
+    #[error("the scenario {} has a problem:\n{error}", file.display())]
+    Scenario {
+        /// Which file.
+        file: PathBuf,
+        /// Where and what.
+        error: String,
+    },
+    /// There is nothing to report.
+    #[error("no experiment has run since the gateway started; `seawall chaos run SCENARIO` runs one")]
+    NoExperiment,
     /// The operating system says no.
     #[error("{doing}")]
     Io {
@@ -108,9 +128,18 @@ impl CliError {
         }
     }
 
+    fn was_given_wrong(&self) -> bool {
+        let refused = |status: u16| (400..500).contains(&status) && status != 401;
+        match self {
+            Self::Config(_) | Self::Scenario { .. } => true,
+            Self::Desk(DeskError::Refused { status, .. }) => refused(*status),
+            _ => false,
+        }
+    }
+
     /// 1 when something given was wrong, else 2.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Self::Config(_)) { 1 } else { 2 })
+        ExitCode::from(if self.was_given_wrong() { 1 } else { 2 })
     }
 }
 
@@ -132,6 +161,7 @@ impl Cli {
             Command::Sim(sim) => sim.run().await,
             Command::Config(command) => command.run(),
             Command::Plugin(command) => command.run(),
+            Command::Chaos(chaos) => chaos.run().await,
             Command::Audit(command) => command.run(),
         }
     }

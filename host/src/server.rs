@@ -212,6 +212,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         notes: Arc::clone(&notes),
         audit: audit.clone(),
         tasks: clients.clone(),
+        background: background.clone(),
         phase: shutdown.watch(),
         started,
     };

@@ -14,6 +14,7 @@ use std::io::IsTerminal as _;
 use std::sync::{Arc, OnceLock};
 
 use seawall_core::availability::Availability;
+use seawall_core::experiment::Lab;
 use seawall_core::note::Note;
 use seawall_core::ports::Observer;
 use tokio::sync::broadcast;
@@ -37,7 +38,9 @@ pub fn init(format: LogFormat) -> LogFormat {
     let filter = filter(&std::env::var("SEAWALL_LOG").unwrap_or_default());
     let terminal = std::io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // A line that cannot be written (its disk is full) is lost; complaining about it on the same disk would panic.
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines.log_internal_errors(false);
     let format = match format {
         LogFormat::Auto if terminal => LogFormat::Text,
         LogFormat::Auto => LogFormat::Json,
@@ -65,6 +68,7 @@ pub struct Notes {
     live: broadcast::Sender<Arc<Note>>,
     counters: Counters,
     availability: Availability,
+    lab: Arc<Lab>,
     /// Set when the gateway serves; none where no trail is kept.
     audit: OnceLock<Audit>,
 }
@@ -83,6 +87,7 @@ impl Notes {
             live: broadcast::Sender::new(LIVE_BUFFER),
             counters: Counters::default(),
             availability: Availability::new(),
+            lab: Arc::new(Lab::new()),
         }
     }
 
@@ -105,12 +110,19 @@ impl Notes {
     pub fn availability(&self) -> &Availability {
         &self.availability
     }
+
+    /// Experiments, running and done.
+    pub fn lab(&self) -> &Arc<Lab> {
+        &self.lab
+    }
 }
 
 impl Observer for Notes {
     fn note(&self, note: Note) {
         self.counters.count(&note);
-        self.availability.note(&note, Instant::now());
+        let now = Instant::now();
+        self.availability.note(&note, now);
+        self.lab.note(&note, now);
         if let Some(audit) = self.audit.get() {
             audit.note(&note);
         }

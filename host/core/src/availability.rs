@@ -58,6 +58,8 @@ struct Book {
     alone: HashMap<TargetId, Faded>,
     /// Requests that are in no figure, for they met an injected fault.
     left_out: u64,
+    /// None is left out: an experiment is judged by what it did.
+    everything: bool,
 }
 
 /// One alias.
@@ -82,6 +84,11 @@ impl Availability {
     /// Knows no alias yet.
     pub fn new() -> Self {
         Self(Mutex::default())
+    }
+
+    /// Counts what is injected, too.
+    pub fn of_everything() -> Self {
+        Self(Mutex::new(Book { everything: true, ..Book::default() }))
     }
 
     /// The aliases as they now are. Those that kept their targets keep their figures, and so do the targets.
@@ -115,8 +122,10 @@ impl Availability {
             Note::RequestEnded(record) => self.lock().ended(record, now),
             Note::TwinEnded { twin, .. } => {
                 let verdict = twin.failure().map_or(Verdict::Served, |broke| Verdict::Failed(broke.class));
-                if let Some(good) = says(verdict).filter(|_| !twin.misleads()) {
-                    self.lock().alone(&twin.target, good, now);
+                let mut book = self.lock();
+                let is_news = book.everything || !twin.misleads();
+                if let Some(good) = says(verdict).filter(|_| is_news) {
+                    book.alone(&twin.target, good, now);
                 }
             }
             _ => {}
@@ -137,7 +146,7 @@ impl Availability {
 
 impl Book {
     fn ended(&mut self, record: &Record, now: Instant) {
-        if record.misleads() {
+        if !self.everything && record.misleads() {
             self.left_out += 1;
             return;
         }
@@ -234,7 +243,7 @@ fn counts_against(class: Class) -> bool {
 }
 
 /// What a client saw; nothing where it left or its request would have failed everywhere.
-fn seen(outcome: Outcome, class: Option<Class>) -> Option<bool> {
+pub(crate) fn seen(outcome: Outcome, class: Option<Class>) -> Option<bool> {
     /// Bad request, no such model, gone.
     const ITS_OWN: [u16; 3] = [400, 404, 499];
     match outcome {

@@ -25,8 +25,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::aim::FaultQuestion;
-use self::armed::{Armed, Draw, Source, is_harmful};
+pub(crate) use self::armed::Armed;
 pub use self::armed::{ArmedStatus, Counts};
+use self::armed::{Draw, Source, is_harmful};
 pub use self::catalogue::{Entry, catalogue};
 pub use self::error::ArmError;
 pub use self::order::{FaultMatch, FaultOrder, HeaderMatch, Tier};
@@ -111,6 +112,12 @@ impl Chaos {
         self.any.load(Ordering::Acquire)
     }
 
+    /// Whether this could be armed now, its number aside.
+    pub async fn check(&self, plugins: &PluginSet, order: &FaultOrder) -> Result<(), ArmError> {
+        order.check(&self.caps())?;
+        catalogue::find(plugins, order).await.map(drop)
+    }
+
     /// A place to put on record what is done to one attempt; none while nothing is armed, and then nothing is done to it.
     pub(crate) fn injection(&self) -> Option<Injection> {
         self.is_armed().then(Injection::default)
@@ -118,6 +125,15 @@ impl Chaos {
 
     /// Arms a fault after its parameters have been checked; its id.
     pub async fn arm(&self, plugins: &PluginSet, order: FaultOrder) -> Result<u64, ArmError> {
+        self.arm_watched(plugins, order).await.map(|armed| armed.id)
+    }
+
+    /// As [`Self::arm`], for whoever counts on.
+    pub(crate) async fn arm_watched(
+        &self,
+        plugins: &PluginSet,
+        order: FaultOrder,
+    ) -> Result<Arc<Armed>, ArmError> {
         let caps = self.caps();
         order.check(&caps)?;
         let source = catalogue::find(plugins, &order).await?;
@@ -129,10 +145,11 @@ impl Chaos {
         if list.len() >= limit {
             return Err(ArmError::Full { limit });
         }
-        list.push(Arc::new(Armed::new(id, order, source, now)));
+        let armed = Arc::new(Armed::new(id, order, source, now));
+        list.push(Arc::clone(&armed));
         *slot = Arc::new(list);
         self.any.store(true, Ordering::Release);
-        Ok(id)
+        Ok(armed)
     }
 
     /// Disarms one; whether it was armed.
@@ -229,15 +246,20 @@ impl Chaos {
                 continue;
             }
             fault.injected();
-            let (kind, action) = (fault.order.kind.clone(), wire::label(&verdict.action));
-            let teach = fault.order.teach;
-            question.injection.is(Injected { fault: fault.id, kind, action, teach });
+            let action = wire::label(&verdict.action);
+            question.injection.is(Injected {
+                fault: fault.id,
+                kind: fault.order.kind.clone(),
+                action,
+                teach: fault.order.teach,
+                experiment: fault.order.experiment.clone(),
+            });
             self.observer.note(Note::FaultInjected {
                 id: question.request.id,
                 target: question.wish.id.clone(),
                 kind: fault.order.kind.clone(),
                 action,
-                teach,
+                experiment: fault.order.experiment.clone(),
             });
             return Some(Hit { armed: Arc::clone(fault), injector, attempt, verdict });
         }

@@ -13,6 +13,7 @@ pub mod cascade;
 pub mod class;
 pub mod egress;
 pub mod event;
+pub mod experiment;
 pub mod fault;
 pub mod frame;
 pub mod gate;

@@ -336,8 +336,8 @@ pub enum Note {
         kind: String,
         /// What it did, low-cardinality.
         action: &'static str,
-        /// It counts as news about the provider.
-        teach: bool,
+        /// The experiment it belongs to.
+        experiment: Option<Arc<str>>,
     },
     /// A prompt template could not be used on a request; the client's own prompt was sent.
     PromptFailed {

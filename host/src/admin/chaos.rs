@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
+use seawall_core::experiment::{Action, ActionInfo};
 use seawall_core::fault::{self, ArmError, DEFAULT_TTL, Entry, FaultMatch, FaultOrder};
 use seawall_core::settings::{Alias, AliasTarget};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ struct Armed {
 #[derive(Serialize)]
 struct Catalogue {
     kinds: Vec<Entry>,
+    /// What is one call away, with a report.
+    board: [ActionInfo; 5],
 }
 
 #[derive(Serialize)]
@@ -65,7 +68,13 @@ struct Faults<T> {
 }
 
 pub(super) async fn catalogue(State(admin): State<Shared>) -> Response {
-    json(StatusCode::OK, &Catalogue { kinds: fault::catalogue(&admin.plugins.current()) })
+    json(
+        StatusCode::OK,
+        &Catalogue {
+            kinds: fault::catalogue(&admin.plugins.current()),
+            board: Action::ALL.map(Action::info),
+        },
+    )
 }
 
 pub(super) async fn list(State(admin): State<Shared>) -> Response {
@@ -92,13 +101,15 @@ pub(super) async fn disarm(
         .fix("GET /admin/chaos/faults lists what is armed; faults end by themselves after their ttl"))
 }
 
+/// Experiments would arm their next step, so they end, too.
 pub(super) async fn disarm_all(State(admin): State<Shared>) -> Response {
+    admin.notes.lab().stop_all();
     json(StatusCode::OK, &Disarmed { disarmed: admin.chaos.disarm_all() })
 }
 
 /// A fault for a name that nobody has would be armed and never strike. Clients may name targets (`provider/model`)
 /// without an alias.
-fn names_exist(config: &Config, matching: &FaultMatch) -> Result<(), AdminError> {
+pub(super) fn names_exist(config: &Config, matching: &FaultMatch) -> Result<(), AdminError> {
     let unknown = |what: &str, name: &str, known: Vec<&str>| {
         let message = format!("no {what} `{name}` is configured, so this fault would never strike");
         Err(AdminError::new(StatusCode::BAD_REQUEST, "unknown_name", message)
@@ -164,7 +175,7 @@ async fn read(body: Body) -> Result<FaultOrder, AdminError> {
     })
 }
 
-fn refused(error: ArmError) -> AdminError {
+pub(super) fn refused(error: ArmError) -> AdminError {
     let message = error.to_string();
     match error {
         ArmError::UnknownKind { .. } => AdminError::new(StatusCode::NOT_FOUND, "unknown_kind", message)

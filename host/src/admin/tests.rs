@@ -82,6 +82,7 @@ fn admin() -> (Admin, Shutdown) {
         notes: Arc::new(Notes::new()),
         audit: None,
         tasks: Tasks::new(),
+        background: Tasks::new(),
         phase: shutdown.watch(),
         started: Instant::now(),
     };
@@ -147,6 +148,7 @@ async fn the_token_opens_every_route() {
         "/admin/plugins",
         "/admin/chaos/catalogue",
         "/admin/chaos/faults",
+        "/admin/chaos/experiments",
     ] {
         assert_eq!(call(&routes, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
     }

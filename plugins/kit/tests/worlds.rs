@@ -26,6 +26,7 @@ fn every_component_exports_exactly_its_own_world() {
         ("fault_stream", FAULT),
         ("fault_body", FAULT),
         ("fault_semantics", FAULT),
+        ("fault_bursts", FAULT),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/release");
     for (name, exports) in worlds {

@@ -15,6 +15,18 @@ pub fn bundled(id: &str) -> Vec<u8> {
     })
 }
 
+/// A component from `plugins/examples`, which is not bundled.
+///
+/// # Panics
+/// When `cargo xtask plugins` has not been run.
+pub fn example(id: &str) -> Vec<u8> {
+    let file = format!("{}.wasm", id.replace('-', "_"));
+    let path = root().join("plugins/target/wasm32-wasip2/release").join(file);
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("{}: {error}; `cargo xtask plugins` builds the examples, too", path.display())
+    })
+}
+
 /// The same component in other bytes: a custom section more, which nobody reads.
 pub fn variation(component: &[u8], number: u8) -> Vec<u8> {
     const NAME: &[u8] = b"variation";

@@ -131,6 +131,15 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"))
 }
 
+/// A client that uses no proxy and reuses connections.
+///
+/// # Panics
+/// When there can be none.
+pub fn http_client() -> reqwest::Client {
+    install_tls();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
+
 fn install_tls() {
     // Already installed is as good.
     let _already = rustls::crypto::ring::default_provider().install_default();

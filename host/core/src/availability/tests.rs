@@ -258,7 +258,13 @@ async fn requests_that_met_an_injected_fault_are_in_no_figure() {
     let now = Instant::now();
     let availability = watched(&["a"], now);
     let injection = Injection::default();
-    injection.is(Injected { fault: 1, kind: "outage".to_owned(), action: "status", teach: false });
+    injection.is(Injected {
+        fault: 1,
+        kind: "outage".to_owned(),
+        action: "status",
+        teach: false,
+        experiment: None,
+    });
     let attempts = vec![called("a", Purpose::Turn, Some(injection.clone()))];
     let Note::RequestEnded(record) = failed(&[("a", DOWN)]) else { unreachable!() };
     let injected = Note::RequestEnded(Arc::new(Record { attempts, ..(*record).clone() }));

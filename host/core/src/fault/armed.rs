@@ -67,9 +67,9 @@ fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Err
 
 /// What is armed.
 #[derive(Debug)]
-pub(super) struct Armed {
-    pub(super) id: u64,
-    pub(super) order: FaultOrder,
+pub(crate) struct Armed {
+    pub(crate) id: u64,
+    pub(crate) order: FaultOrder,
     pub(super) source: Source,
     pub(super) since: Instant,
     considered: AtomicU64,
@@ -101,10 +101,9 @@ pub(super) struct Draw {
 
 impl Armed {
     pub(super) fn new(id: u64, order: FaultOrder, source: Source, since: Instant) -> Self {
-        let name = order.experiment.as_deref().unwrap_or(&order.kind);
         Self {
             id,
-            stream: mix(order.seed ^ hash(name)),
+            stream: mix(order.seed ^ hash(&order.kind)),
             order,
             source,
             since,
@@ -123,7 +122,7 @@ impl Armed {
     }
 
     /// When it ends by itself.
-    pub(super) fn ends(&self) -> Instant {
+    pub(crate) fn ends(&self) -> Instant {
         self.since + self.order.ttl
     }
 
@@ -175,7 +174,7 @@ impl Armed {
         self.spared.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         Counts {
             considered: self.considered.load(Ordering::Relaxed),
             injected: self.injected.load(Ordering::Relaxed),

@@ -78,9 +78,9 @@ pub struct FaultOrder {
     pub ttl: Duration,
     /// The share of attempts grows from nothing over this time.
     pub ramp: Duration,
-    /// Decides the sampling and the component's draws, together with `experiment`.
+    /// Decides the sampling and the component's draws, together with the kind.
     pub seed: u64,
-    /// Tells draws of faults with the same seed apart, and whose report counts them.
+    /// Whose report counts it.
     pub experiment: Option<Arc<str>>,
     /// Count what would be hit, and inject nothing.
     pub dry_run: bool,

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::{ArmError, FaultMatch, FaultOrder, MAX_ARMED, wire};
 use crate::class::Class;
-use crate::event::WireEvent;
+use crate::event::{FinishReason, WireEvent};
 use crate::note::Note;
 use crate::ports::{
     Call, ConfigProblem, FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict,
@@ -36,7 +36,7 @@ fn plugins() -> PluginSet {
         description: String::new(),
         config_schema: "{}".to_owned(),
     };
-    let kinds = ["slow", "limit", "refuse", "freeze", "cut", "broken", "picky"].map(kind).into();
+    let kinds = ["slow", "limit", "say", "refuse", "freeze", "cut", "broken", "picky"].map(kind).into();
     let injector = Injector { plugin: PluginRef::made_up("test"), kinds };
     let mut plugins = PluginSet::default();
     plugins.faults.insert(Arc::from("test"), Arc::new(injector));
@@ -72,6 +72,7 @@ impl FaultInjector for Injector {
                 (0, FaultAction::Fail { class: Class::RateLimited, retry_after, status: None })
             }
             "refuse" => (0, FaultAction::Break(TransportFailure::Connect("refused".to_owned()))),
+            "say" => (0, FaultAction::Answer { text: "made up".to_owned(), finish: FinishReason::Length }),
             "freeze" => (0, FaultAction::Hang),
             "cut" => (0, FaultAction::Rewrite(HeaderMap::new())),
             _ => {
@@ -146,6 +147,7 @@ async fn each_action_reaches_the_cascade_as_the_outage_it_stands_for() {
     let table: &[(&str, &str, &[&str])] = &[
         ("slow", "a", &["a"]),
         ("limit", "b", &["b"]),
+        ("say", "a", &[]),
         ("refuse", "b", &["b"]),
         ("freeze", "b", &["b"]),
         ("hang", "b", &["b"]),
@@ -161,6 +163,12 @@ async fn each_action_reaches_the_cascade_as_the_outage_it_stands_for() {
         assert_eq!(answered.as_deref(), Some(*who), "{kind}");
         assert_eq!(called, *calls, "{kind}");
     }
+    let (answered, called, _) = asked_with("say", true).await;
+    assert_eq!(
+        (answered.as_deref(), called.len()),
+        (Some("a"), 0),
+        "streamed, by an adapter without a dialect"
+    );
     let (_, _, took) = asked_with("slow", false).await;
     assert_eq!(took, Duration::from_secs(3));
 }

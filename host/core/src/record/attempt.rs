@@ -149,6 +149,8 @@ pub struct Injected {
     pub action: &'static str,
     /// Estimates may learn from the call.
     pub teach: bool,
+    /// The experiment it belongs to.
+    pub experiment: Option<Arc<str>>,
 }
 
 /// Where chaos writes down what it did to one call, at most once. Clones are the same place: a call that is given up in

@@ -52,6 +52,12 @@ pub(super) fn introduce(stage: &Stage, operators: &[String], remarks: [String; 3
         format!("curl -s http://{sim}{FIRST_LANE} -d '{BREAK}'"),
     );
     step("heal it", format!("curl -s -X DELETE http://{sim}{FIRST_LANE}/faults"));
+    if let Some(address) = operators.first() {
+        step(
+            "or let the gateway break it for half a minute, in the provider's own dialect",
+            format!("seawall chaos arm 503-outage --provider openai --for 30s --admin {address}"),
+        );
+    }
     line("");
     line(paint.dim("What happens is told here; times are UTC; ctrl-c ends."));
 }
