@@ -147,9 +147,10 @@ impl Walk {
             let candidates = Arc::clone(&self.candidates);
             let candidate = candidates.get(index)?;
             let admitted = if self.is_too_slow(candidate, last) {
-                Err(None)
+                self.ledger.skipped(candidate.target(), Gate::TooSlow, None);
+                Err(Gate::TooSlow)
             } else {
-                self.admit(candidate, last).map_err(Some)
+                self.admit(candidate, last)
             };
             match admitted {
                 Ok(permit) => {
@@ -158,7 +159,7 @@ impl Walk {
                     }
                 }
                 Err(gate) => {
-                    let rests = gate == Some(Gate::Breaker);
+                    let rests = gate == Gate::Breaker;
                     self.turns.get_mut(index)?.rests = rests;
                     // Its turn comes at the end of the round, if it is to have one.
                     if !rests || !candidate.state.is_trusted() {
@@ -206,7 +207,11 @@ impl Walk {
             }
             leave = self.budget.attempt(AttemptKind::Retry).ok()?;
             sleep(pause).await;
-            permit = self.admit(candidate, true).ok()?;
+            let Ok(next) = self.admit(candidate, true) else {
+                self.budget.give_back(leave);
+                return None;
+            };
+            permit = next;
         }
     }
 

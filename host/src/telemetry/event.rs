@@ -326,7 +326,9 @@ fn what_to_do(gate: Gate) -> &'static str {
         Gate::Credential => "gate closed: the provider refuses the configured credential; check the key",
         Gate::Quota => "gate closed: the credential's allowance is used up; check the account",
         Gate::MissingModel => "gate closed: the provider does not know the model; check its name",
-        Gate::Breaker | Gate::Rate | Gate::Pace | Gate::Concurrency | Gate::NoAdapter => "gate closed",
+        Gate::Breaker | Gate::Rate | Gate::Pace | Gate::Concurrency | Gate::TooSlow | Gate::NoAdapter => {
+            "gate closed"
+        }
     }
 }
 

@@ -132,6 +132,7 @@ impl Walk {
                         | Gate::Credential
                         | Gate::Quota
                         | Gate::MissingModel
+                        | Gate::TooSlow
                         | Gate::NoAdapter => None,
                     },
                 }

@@ -500,3 +500,25 @@ async fn watchers_hear_each_change_once() {
     assert!(matches!(&heard[1], Note::GateClosed { gate: Gate::Rate, for_time, .. } if *for_time == S(9)));
     assert_eq!(heard.len(), 2, "{heard:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_prefill_is_believed_for_an_hour_or_until_something_changes() {
+    let house = House::new();
+    let state = house.state("p/a");
+    let changes: [&dyn Fn(); 3] = [
+        &|| house.targets.configure(&[], &BreakerSettings::default()),
+        &|| house.targets.provider_changed(&Arc::from("p")),
+        &|| house.targets.reset(state.id()),
+    ];
+    for change in changes {
+        state.learn_refused_prefill();
+        assert!(state.refuses_prefill());
+        change();
+        assert!(!state.refuses_prefill());
+    }
+    state.learn_refused_prefill();
+    tokio::time::advance(S(3_599)).await;
+    assert!(state.refuses_prefill());
+    tokio::time::advance(S(1)).await;
+    assert!(!state.refuses_prefill());
+}
