@@ -194,6 +194,10 @@ fn the_board_is_one_command_away_while_a_client_streams() {
         .await;
         let (answered, failed) = traffic.end();
         assert!(answered > 30 && failed == 0, "{failed} failed beside {answered}");
+        // Whoever comes after it may find that provider's breaker open already.
+        let first = house.report(1).await;
+        assert!(first["calls"]["injected"].as_u64() > Some(0), "{first}");
+        assert!(first["times"]["open_ms"].is_u64() && first["times"]["detect_ms"].is_u64(), "{first}");
         for id in 1..=5 {
             let report = house.report(id).await;
             let told: Vec<&str> = report["timeline"]
@@ -203,7 +207,6 @@ fn the_board_is_one_command_away_while_a_client_streams() {
                 .filter_map(|m| m["what"].as_str())
                 .collect();
             assert!(told.contains(&"armed") && told.contains(&"ended"), "{report}");
-            assert!(report["faults"][0]["considered"].as_u64() > Some(0), "{report}");
             assert_eq!(report["requests"]["harmed"], 0, "{report}");
             assert!(house.seawall(&["report", &id.to_string(), "--json"]).await.is_ok());
         }
