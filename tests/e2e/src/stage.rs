@@ -48,7 +48,7 @@ impl Stage {
             .unwrap_or_else(|errors| panic!("{}", errors.render_plain()));
         let running = server::start(config, StartOptions::default()).await.expect("the gateway starts");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { running, client, folder: folder }
+        Self { running, client, folder }
     }
 
     /// The gateway itself.
