@@ -76,7 +76,12 @@ fn story() -> Vec<Note> {
     let template = TemplateRef { name: "small".into(), version: "1f".into() };
     vec![
         Note::RequestStarted { id, protocol: Protocol::Chat, model: "fast".into(), stream: true },
-        Note::RequestRefused { id, protocol: Protocol::Chat, status: 404, code: "model_not_found".to_owned() },
+        Note::RequestRefused {
+            id,
+            protocol: Protocol::Chat,
+            status: 404,
+            code: "model_not_found".to_owned(),
+        },
         Note::Skipped { id, target: left(), gate: Gate::Rate, retry_in: Some(after) },
         Note::AttemptStarted { id, target: left(), number: 1, probe: true },
         Note::AttemptFailed { id, target: left(), number: 1, failure, after },
@@ -99,7 +104,13 @@ fn story() -> Vec<Note> {
         },
         Note::WouldOpen { target: left(), reason: "rate", causes: causes() },
         Note::GateClosed { target: left(), gate: Gate::Credential, for_time: after, id },
-        Note::FaultInjected { id, target: left(), kind: "outage".to_owned(), action: "fail", experiment: Some("drill".into()) },
+        Note::FaultInjected {
+            id,
+            target: left(),
+            kind: "outage".to_owned(),
+            action: "fail",
+            experiment: Some("drill".into()),
+        },
         Note::PromptFailed { id, target: left(), template, message: "no".to_owned() },
         Note::PluginFault { id, target: left(), code: "P040", message: "no".to_owned() },
     ]
