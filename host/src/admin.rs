@@ -1,6 +1,8 @@
-//! Operators' side: health, status, availability, targets, plugins, chaos, on a listener of its own.
+//! Operators' side: health, status, metrics, the live stream, availability, targets, plugins, chaos, on a listener of
+//! its own.
 //!
-//! Denied by default: whatever is not one of the two health answers wants the token, unknown paths included. Browsers are
+//! Denied by default: whatever is not one of the two health answers wants the token, unknown paths included; metrics can
+//! be opened by the configuration. Browsers are
 //! kept out unless they stand on this very address: a `Host` that is neither loopback nor the listen address (DNS
 //! rebinding) and a foreign `Origin` are refused, and no CORS header is ever sent. Answers hold no secret and nothing
 //! of any request's content.
@@ -11,9 +13,11 @@ mod chaos;
 mod experiments;
 mod guard;
 mod json;
+mod metrics;
 mod order;
 mod plugins;
 mod status;
+mod stream;
 mod targets;
 
 #[cfg(test)]
@@ -35,7 +39,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 pub use self::json::AdminError;
-pub use self::plugins::PluginControl;
+pub use self::plugins::{PluginControl, PluginFigures};
 use crate::audit::Audit;
 use crate::config::Config;
 use crate::ingress::{Admission, Routes};
@@ -90,13 +94,17 @@ enum Door {
     Health,
     /// Holders of the token.
     Token,
+    /// Holders of the token, or anybody if the configuration says so.
+    Metrics,
 }
 
 /// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 21] {
+fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 23] {
     [
         ("/livez", Door::Health, get(status::live)),
         ("/readyz", Door::Health, get(status::ready)),
+        ("/metrics", Door::Metrics, get(metrics::metrics)),
+        ("/admin/stream", Door::Token, get(stream::open)),
         ("/admin/status", Door::Token, get(status::status)),
         ("/admin/availability", Door::Token, get(availability::report)),
         ("/admin/audit", Door::Token, get(audit::page)),
@@ -121,14 +129,16 @@ fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 21] {
 
 impl Admin {
     /// All routes behind their guards.
-    pub fn routes(self) -> Routes {
-        let shared = Arc::new(self);
+    pub fn routes(self: Arc<Self>) -> Routes {
+        let shared = self;
+        let metrics_are_open = shared.config.load().metrics.open;
         let mut health = Router::new();
         let mut guarded = Router::new();
         for (path, door, methods) in routes() {
             match door {
                 Door::Health => health = health.route(path, methods),
-                Door::Token => guarded = guarded.route(path, methods),
+                Door::Metrics if metrics_are_open => health = health.route(path, methods),
+                Door::Token | Door::Metrics => guarded = guarded.route(path, methods),
             }
         }
         let guarded = guarded

@@ -58,6 +58,8 @@ pub struct Config {
     pub server: Server,
     /// The listener for operators.
     pub admin: Admin,
+    /// What is told to those who measure.
+    pub metrics: Metrics,
     /// Plugins beside the bundled ones, and how many may run.
     pub plugins: Plugins,
     /// Admin token, code cache, audit unless it has a place of its own.
@@ -141,6 +143,13 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// The operator's own token; none = the one kept in the state directory, made at first start.
     pub token: Option<SecretString>,
+}
+
+/// What is told to those who measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// `/metrics` wants no token.
+    pub open: bool,
 }
 
 /// A configured account at an upstream.

@@ -11,6 +11,7 @@ mod caller;
 mod intake;
 mod models;
 mod relay;
+mod stay;
 mod stream;
 
 #[cfg(test)]
@@ -35,10 +36,12 @@ use seawall_core::request::{Protocol, Request, RequestId};
 pub(crate) use self::admission::{Admission, Load};
 pub(crate) use self::caller::bearer_token;
 pub(crate) use self::relay::relayed;
+use self::stay::Stay;
 use crate::audit::Ids;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::shutdown::{Phase, PhaseWatch};
+use crate::telemetry::HttpFigures;
 
 /// What [`Handler::handle`] gives.
 pub type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
@@ -72,6 +75,7 @@ pub struct Ingress {
     handler: Arc<dyn Handler>,
     config: Arc<ArcSwap<Config>>,
     admission: Arc<Admission>,
+    http: Arc<HttpFigures>,
     phase: PhaseWatch,
     ids: Arc<Ids>,
     random: Random,
@@ -86,16 +90,17 @@ impl fmt::Debug for Ingress {
 
 impl Ingress {
     /// Requests of clients that the configuration knows go to this handler.
-    pub fn new(
+    pub(crate) fn new(
         handler: Arc<dyn Handler>,
         config: Arc<ArcSwap<Config>>,
+        http: Arc<HttpFigures>,
         phase: PhaseWatch,
         ids: Arc<Ids>,
     ) -> Arc<Self> {
         let nonces = RandomState::new();
         let random = Random::seeded(RandomState::new().hash_one(0));
         let admission = Arc::new(Admission::new(config.load().server.admission));
-        Arc::new(Self { handler, config, admission, phase, ids, random, nonces })
+        Arc::new(Self { handler, config, admission, http, phase, ids, random, nonces })
     }
 
     /// The places for requests.
@@ -106,9 +111,9 @@ impl Ingress {
     /// All routes.
     pub fn routes(self: Arc<Self>) -> Routes {
         let router = Router::new()
-            .route("/v1/chat/completions", protocol_route(Protocol::Chat))
-            .route("/v1/embeddings", protocol_route(Protocol::Embeddings))
-            .route("/v1/messages", protocol_route(Protocol::Messages))
+            .route(Protocol::Chat.path(), protocol_route(Protocol::Chat))
+            .route(Protocol::Embeddings.path(), protocol_route(Protocol::Embeddings))
+            .route(Protocol::Messages.path(), protocol_route(Protocol::Messages))
             .route("/v1/models", get(models::list))
             .route("/v1/models/{*id}", get(models::one))
             .route("/health", get(health))
@@ -135,19 +140,24 @@ impl Ingress {
 
     async fn answer(self: Arc<Self>, protocol: Protocol, request: HttpRequest) -> Response {
         let id = self.next_id();
+        let mut visit = self.http.enter(protocol);
         let (head, body) = request.into_parts();
         let (request, place) = match self.admit(protocol, id, head, body).await {
             Ok(admitted) => admitted,
-            Err(error) => return self.refuse(protocol, id, &error),
+            Err(error) => {
+                visit.answered(error.status);
+                return self.refuse(protocol, id, &error);
+            }
         };
+        let stay = Stay::new(place, visit);
         let wants_stream = request.facts.stream;
         let handling = Arc::clone(&self.handler).handle(request);
         let (phase, mut closing) = (self.phase.clone(), self.phase.clone());
         let answered = async move {
             if wants_stream {
-                stream::answer(protocol, id, handling, phase, place).await
+                stream::answer(protocol, id, handling, phase, stay).await
             } else {
-                answer::from_reply(protocol, handling.await, phase, place)
+                answer::from_reply(protocol, handling.await, phase, stay)
             }
         };
         tokio::select! {

@@ -159,7 +159,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let bundled = options.bundled.unwrap_or_else(bundled_plugins);
 
     let notes = Arc::new(Notes::new());
-    notes.availability().configure(config.aliases.values(), started);
+    notes.configure(&config);
     let clock: Arc<dyn Clock> = Arc::new(TokioClock);
     let random = Arc::new(Random::seeded(options.seed.unwrap_or_else(|| RandomState::new().hash_one(0))));
     let targets = Arc::new(Targets::new(
@@ -199,8 +199,9 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let shutdown = Shutdown::new();
     let (clients, operators) = (Tasks::new(), Tasks::new());
     let (data_addr, admin_addr) = (data.addr(), admin.addr());
-    let ingress = Ingress::new(gateway.clone(), Arc::clone(&config), shutdown.watch(), ids);
-    let desk = Admin {
+    let http = Arc::clone(notes.http());
+    let ingress = Ingress::new(gateway.clone(), Arc::clone(&config), http, shutdown.watch(), ids);
+    let desk = Arc::new(Admin {
         token: admin_token.secret.clone(),
         addr: admin_addr,
         config,
@@ -215,7 +216,8 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         background: background.clone(),
         phase: shutdown.watch(),
         started,
-    };
+    });
+    background.spawn("live stream", Arc::clone(notes.live()).run(desk.clone()));
     let term = |until| Term { watch: shutdown.watch(), until };
     let bounds = |connections| Bounds { connections, send: send_timeout };
     data.serve(ingress.routes(), &clients, term(Phase::Draining), bounds(options.max_connections));

@@ -1,11 +1,18 @@
-//! What the process says about itself: log lines, counters, availability, and the live view's feed.
+//! What the process says about itself: log lines, metrics, availability, and the live stream.
+//!
+//! A note of the core is told once, and everything is made from it: `event` says what its log line and its event in
+//! the live stream are, `metrics` what it counts. Names stand in `names` alone.
 //!
 //! Invariants: watching never slows or fails a request (no wait, no lock but a short one when a request or
 //! a twin has ended or a fault was injected, nothing formatted that nobody reads); what a
 //! client or an upstream wrote never appears, only names of targets, classes, numbers and times.
 
-mod counters;
-mod log;
+mod event;
+pub(crate) mod figures;
+pub(crate) mod live;
+mod metrics;
+pub(crate) mod names;
+pub(crate) mod prometheus;
 
 #[cfg(test)]
 mod tests;
@@ -21,9 +28,13 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
-pub use self::counters::{Counters, Totals};
+use self::event::Teller;
+use self::figures::Sheet;
+use self::live::Live;
+pub(crate) use self::metrics::http::{HttpFigures, Visit};
+pub use self::metrics::{Metrics, Totals};
 use crate::audit::Audit;
-use crate::config::LogFormat;
+use crate::config::{Config, LogFormat};
 
 /// How many notes a slow watcher may lag behind before it loses the oldest.
 const LIVE_BUFFER: usize = 1024;
@@ -38,7 +49,9 @@ pub fn init(format: LogFormat) -> LogFormat {
     let filter = filter(&std::env::var("SEAWALL_LOG").unwrap_or_default());
     let terminal = std::io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // A line that cannot be written (its disk is full) is lost; complaining about it on the same disk would panic.
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines.log_internal_errors(false);
     let format = match format {
         LogFormat::Auto if terminal => LogFormat::Text,
         LogFormat::Auto => LogFormat::Json,
@@ -63,8 +76,11 @@ fn filter(wanted: &str) -> EnvFilter {
 /// live.
 #[derive(Debug)]
 pub struct Notes {
-    live: broadcast::Sender<Arc<Note>>,
-    counters: Counters,
+    /// Of this process, such as the demo's narrator.
+    listeners: broadcast::Sender<Arc<Note>>,
+    live: Arc<Live>,
+    metrics: Metrics,
+    http: Arc<HttpFigures>,
     availability: Availability,
     lab: Arc<Lab>,
     /// Set when the gateway serves; none where no trail is kept.
@@ -82,8 +98,10 @@ impl Notes {
     pub fn new() -> Self {
         Self {
             audit: OnceLock::new(),
-            live: broadcast::Sender::new(LIVE_BUFFER),
-            counters: Counters::default(),
+            listeners: broadcast::Sender::new(LIVE_BUFFER),
+            live: Arc::new(Live::new()),
+            metrics: Metrics::new(),
+            http: Arc::default(),
             availability: Availability::new(),
             lab: Arc::new(Lab::new()),
         }
@@ -94,14 +112,38 @@ impl Notes {
         drop(self.audit.set(audit));
     }
 
+    /// What the configuration names is counted by itself from now on.
+    pub fn configure(&self, config: &Config) {
+        self.metrics.configure(config);
+        self.availability.configure(config.aliases.values(), Instant::now());
+    }
+
     /// Everything from now on. A receiver that lags loses the oldest notes and is told how many.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Note>> {
-        self.live.subscribe()
+        self.listeners.subscribe()
     }
 
     /// Sums since the start.
     pub fn totals(&self) -> Totals {
-        self.counters.totals()
+        self.metrics.totals()
+    }
+
+    /// The bus of the live stream.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// The data port in numbers.
+    pub(crate) fn http(&self) -> &Arc<HttpFigures> {
+        &self.http
+    }
+
+    /// Writes down everything that is counted here. `provider` gives the name that the conventions know a configured
+    /// provider by.
+    pub(crate) fn gather(&self, sheet: &mut Sheet, provider: &dyn Fn(&str) -> Option<String>) {
+        self.http.gather(sheet);
+        self.metrics.gather(sheet, provider);
+        self.live.gather(sheet);
     }
 
     /// What is known about the availability of targets and aliases.
@@ -117,17 +159,20 @@ impl Notes {
 
 impl Observer for Notes {
     fn note(&self, note: Note) {
-        self.counters.count(&note);
+        self.metrics.count(&note);
         let now = Instant::now();
         self.availability.note(&note, now);
         self.lab.note(&note, now);
         if let Some(audit) = self.audit.get() {
             audit.note(&note);
         }
-        log::line(&note);
-        if self.live.receiver_count() > 0 {
-            // An error means that the last watcher has just left.
-            drop(self.live.send(Arc::new(note)));
+        event::tell(&note, &mut Teller::Log);
+        if self.listeners.receiver_count() > 0 {
+            // An error means that the last listener has just left.
+            drop(self.listeners.send(Arc::new(note.clone())));
+        }
+        if self.live.is_awake() {
+            self.live.offer(note);
         }
     }
 }

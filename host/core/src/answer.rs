@@ -203,7 +203,7 @@ impl Live {
         permit.failed(&failure);
         let mut ledger = ledger;
         ledger.counted(reading.counted());
-        ledger.broke(number, &failure);
+        ledger.stream_failed(number, &failure, began);
         let going_on =
             continuation.filter(|continuation| continuation.applies(&failure)).and_then(|continuation| {
                 let remains = reading.into_remains(continuation.prompt_tokens())?;
@@ -212,7 +212,6 @@ impl Live {
         let Some((mut continuation, remains)) = going_on else {
             return (interrupt(bytes, ledger, client, &failure), None);
         };
-        ledger.attempt_failed(continuation.target(), number, &failure, began);
         let between = async move {
             let Some(next) = continuation.go_on(&mut ledger, remains, &failure).await else {
                 return (interrupt(BytesMut::new(), ledger, client, &failure), None);

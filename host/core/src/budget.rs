@@ -87,6 +87,8 @@ pub struct RequestBudget {
 pub struct Leave {
     /// Only a retry occupies something.
     retry_of: Option<Arc<Budget>>,
+    /// When the process counted it.
+    tick: u64,
 }
 
 impl Budget {
@@ -120,7 +122,7 @@ impl Budget {
     /// Counts a hidden call; `false` when it would go over the ceiling. A probe never does: breakers must be able to
     /// close while everything fails.
     pub fn twin(&self, probe: bool) -> bool {
-        self.count_attempt(!probe)
+        self.count_attempt(!probe).is_some()
     }
 
     /// Takes one place among the same-target retries.
@@ -130,19 +132,18 @@ impl Budget {
         self.retries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
-    /// Counts an attempt, unless it would go over the ceiling and may be refused.
-    fn count_attempt(&self, may_refuse: bool) -> bool {
+    /// Counts an attempt and says in which tick, unless it would go over the ceiling and may be refused.
+    fn count_attempt(&self, may_refuse: bool) -> Option<u64> {
         let now: Instant = self.clock.now();
         let mut recent = self.recent();
         if may_refuse {
             let sums = recent.sums(now);
             let [requests, attempts] = sums;
             if attempts >= requests.saturating_mul(CEILING_FACTOR).saturating_add(CEILING_FLOOR) {
-                return false;
+                return None;
             }
         }
-        recent.add(now, ATTEMPTS);
-        true
+        Some(recent.add(now, ATTEMPTS))
     }
 
     fn recent(&self) -> MutexGuard<'_, Window<2>> {
@@ -168,15 +169,19 @@ impl RequestBudget {
             AttemptKind::First | AttemptKind::Again | AttemptKind::Hedge => None,
         };
         // Dropped with its place among the retries if the process has none left.
-        let leave = Leave { retry_of };
-        if !self.process.count_attempt(kind != AttemptKind::First) {
-            return Err(Spent::Process);
-        }
+        let mut leave = Leave { retry_of, tick: 0 };
+        leave.tick = self.process.count_attempt(kind != AttemptKind::First).ok_or(Spent::Process)?;
         if matches!(kind, AttemptKind::First | AttemptKind::Hedge) {
             self.untried = self.untried.saturating_sub(1);
         }
         self.made = self.made.saturating_add(1);
         Ok(leave)
+    }
+
+    /// The retry was not made after all: it was never counted.
+    pub fn give_back(&mut self, leave: Leave) {
+        self.made = self.made.saturating_sub(1);
+        self.process.recent().take_back(self.process.clock.now(), leave.tick, ATTEMPTS);
     }
 
     /// A candidate was passed over (refused, unfit): nothing is kept for it any more in this round.

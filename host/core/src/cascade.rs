@@ -52,6 +52,7 @@ pub(crate) use candidates::Candidate;
 pub(crate) use case::Case;
 pub use engine::{Engine, Limits};
 use flight::Won;
+use last::Trust;
 use rounds::Turn;
 
 /// Answers one request from the targets of its alias.
@@ -122,12 +123,16 @@ impl Walk {
             if let Some(won) = self.once_around().await {
                 return self.deliver(won);
             }
-            if let Some(won) = self.last_resorts().await {
+            if let Some(won) = self.last_resorts(Trust::Earned).await {
                 return self.deliver(won);
             }
             if !self.another_round().await {
-                return self.give_up();
+                break;
             }
+        }
+        match self.last_resorts(Trust::Any).await {
+            Some(won) => self.deliver(won),
+            None => self.give_up(),
         }
     }
 
@@ -142,9 +147,10 @@ impl Walk {
             let candidates = Arc::clone(&self.candidates);
             let candidate = candidates.get(index)?;
             let admitted = if self.is_too_slow(candidate, last) {
-                Err(None)
+                self.ledger.skipped(candidate.target(), Gate::TooSlow, None);
+                Err(Gate::TooSlow)
             } else {
-                self.admit(candidate, last).map_err(Some)
+                self.admit(candidate, last)
             };
             match admitted {
                 Ok(permit) => {
@@ -153,10 +159,10 @@ impl Walk {
                     }
                 }
                 Err(gate) => {
-                    let rests = gate == Some(Gate::Breaker);
+                    let rests = gate == Gate::Breaker;
                     self.turns.get_mut(index)?.rests = rests;
                     // Its turn comes at the end of the round, if it is to have one.
-                    if !rests || !candidate.state.has_last_resort() {
+                    if !rests || !candidate.state.is_trusted() {
                         self.budget.passed_over();
                     }
                 }
@@ -201,7 +207,11 @@ impl Walk {
             }
             leave = self.budget.attempt(AttemptKind::Retry).ok()?;
             sleep(pause).await;
-            permit = self.admit(candidate, true).ok()?;
+            let Ok(next) = self.admit(candidate, true) else {
+                self.budget.give_back(leave);
+                return None;
+            };
+            permit = next;
         }
     }
 

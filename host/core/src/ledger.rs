@@ -160,7 +160,7 @@ impl Ledger {
         began: Instant,
     ) {
         self.judge(target, Verdict::Failed(failure.class));
-        self.broke(number, failure);
+        self.ends(number, failure.into());
         self.observer.note(Note::AttemptFailed {
             id: self.id(),
             target: target.clone(),
@@ -170,9 +170,11 @@ impl Ledger {
         });
     }
 
-    /// The attempt of this number failed, whatever is made of that.
-    pub(crate) fn broke(&mut self, number: u32, failure: &Failure) {
-        self.ends(number, failure.into());
+    /// The committed stream of the attempt of this number broke, whatever is made of that.
+    pub(crate) fn stream_failed(&mut self, number: u32, failure: &Failure, began: Instant) {
+        if let Some(target) = self.record.target.clone() {
+            self.attempt_failed(&target, number, failure, began);
+        }
     }
 
     /// The attempt of this number is of no use, and that is not its target's fault.

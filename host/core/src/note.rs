@@ -55,13 +55,15 @@ pub enum Gate {
     Pace,
     /// As many calls under way as the target took before it was overloaded.
     Concurrency,
+    /// Not expected to answer in the time that the request has left.
+    TooSlow,
     /// No adapter of that name is loaded.
     NoAdapter,
 }
 
 impl Gate {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Breaker,
         Self::Rate,
         Self::Credential,
@@ -69,6 +71,7 @@ impl Gate {
         Self::MissingModel,
         Self::Pace,
         Self::Concurrency,
+        Self::TooSlow,
         Self::NoAdapter,
     ];
 
@@ -82,6 +85,7 @@ impl Gate {
             Self::MissingModel => "model_missing",
             Self::Pace => "paced",
             Self::Concurrency => "concurrency_limited",
+            Self::TooSlow => "too_slow",
             Self::NoAdapter => "no_adapter",
         }
     }

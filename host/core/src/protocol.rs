@@ -22,7 +22,7 @@ mod template;
 mod tests;
 mod writer;
 
-pub(crate) use self::continuation::{instructed, prefilled, wants_json};
+pub(crate) use self::continuation::{instructed, prefilled, streamed, wants_json};
 pub use self::error::{error_body, error_event};
 pub use self::messages::from_chat::chat_answer_to_messages;
 pub use self::messages::to_chat::{Translated, messages_to_chat};

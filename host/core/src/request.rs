@@ -26,6 +26,15 @@ impl Protocol {
             Self::Embeddings => "embeddings",
         }
     }
+
+    /// Where clients post requests of it.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Messages => "/v1/messages",
+            Self::Embeddings => "/v1/embeddings",
+        }
+    }
 }
 
 impl fmt::Display for Protocol {

@@ -1,6 +1,8 @@
 //! Plugins as operators see them.
 
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -14,8 +16,27 @@ use super::json::{AdminError, json};
 pub trait PluginControl: Send + Sync + Debug {
     /// Every plugin with its generations and troubles, as JSON.
     fn status(&self) -> Value;
+    /// The serving versions in numbers.
+    fn figures(&self) -> Vec<PluginFigures>;
     /// Goes back to the generation before; what serves afterwards, as JSON.
     fn rollback(&self, id: &str) -> Result<Value, AdminError>;
+}
+
+/// What the serving version of a plugin did so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFigures {
+    /// The file's stem.
+    pub id: Arc<str>,
+    /// Counts up with each version loaded.
+    pub generation: u64,
+    /// Calls.
+    pub calls: u64,
+    /// Wall time of all calls.
+    pub time: Duration,
+    /// Calls that ended in a fault of the plugin.
+    pub faults: u64,
+    /// Live instances.
+    pub instances: u32,
 }
 
 pub(super) async fn list(State(admin): State<Shared>) -> Response {

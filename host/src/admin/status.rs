@@ -29,8 +29,9 @@ pub(super) async fn ready(State(admin): State<Shared>) -> Response {
     json(StatusCode::from_u16(readiness.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), &readiness)
 }
 
+/// The house at one moment.
 #[derive(Serialize)]
-struct Status {
+pub(super) struct Status {
     version: &'static str,
     uptime_s: u64,
     phase: &'static str,
@@ -49,30 +50,33 @@ struct Status {
 }
 
 pub(super) async fn status(State(admin): State<Shared>) -> Response {
-    let status = Status {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_s: admin.started.elapsed().as_secs(),
-        phase: match admin.phase.phase() {
-            Phase::Serving => "serving",
-            Phase::Leaving => "leaving",
-            Phase::Draining => "draining",
-            Phase::Closing => "closing",
-            Phase::Ended => "ended",
-        },
-        config_generation: 1,
-        readiness: admin.readiness(),
-        faults_armed: admin.chaos.list().len(),
-        connections_and_tasks: admin.tasks.live(),
-        tasks_panicked: admin.tasks.panicked(),
-        ingress: admin.ingress.load(),
-        counters: admin.notes.totals(),
-        audit: admin.audit.as_ref().map(Audit::figures),
-        targets: admin.targets.status(),
-    };
-    json(StatusCode::OK, &status)
+    json(StatusCode::OK, &admin.status())
 }
 
 impl Admin {
+    pub(super) fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s: self.started.elapsed().as_secs(),
+            phase: match self.phase.phase() {
+                Phase::Serving => "serving",
+                Phase::Leaving => "leaving",
+                Phase::Draining => "draining",
+                Phase::Closing => "closing",
+                Phase::Ended => "ended",
+            },
+            config_generation: 1,
+            readiness: self.readiness(),
+            faults_armed: self.chaos.list().len(),
+            connections_and_tasks: self.tasks.live(),
+            tasks_panicked: self.tasks.panicked(),
+            ingress: self.ingress.load(),
+            counters: self.notes.totals(),
+            audit: self.audit.as_ref().map(Audit::figures),
+            targets: self.targets.status(),
+        }
+    }
+
     fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
         if self.phase.phase() > Phase::Serving {

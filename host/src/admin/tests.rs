@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
@@ -22,13 +23,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::json::AdminError;
-use super::{Admin, Door, PluginControl, routes as table};
+use super::{Admin, Door, PluginControl, PluginFigures, routes as table};
 use crate::audit::{Audit, Settings};
 use crate::config::{Config, Environment, Source};
 use crate::ingress::{Admission, Routes};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
+use crate::telemetry::live::MOST_WATCHERS;
 
 const CONFIG: &str = r#"
     [state]
@@ -52,6 +54,10 @@ impl PluginControl for NoPlugins {
     fn status(&self) -> Value {
         json!({"plugins": []})
     }
+    fn figures(&self) -> Vec<PluginFigures> {
+        let (id, time) = (Arc::from("x"), Duration::from_millis(3));
+        vec![PluginFigures { id, generation: 2, calls: 7, time, faults: 1, instances: 4 }]
+    }
     fn rollback(&self, id: &str) -> Result<Value, AdminError> {
         Err(AdminError::new(StatusCode::NOT_FOUND, "unknown_plugin", format!("no plugin `{id}`")))
     }
@@ -62,8 +68,13 @@ fn desk() -> (Routes, Shutdown) {
     (admin.routes(), shutdown)
 }
 
-fn admin() -> (Admin, Shutdown) {
-    let config = Config::parse(Source::new("t", CONFIG), Path::new(""), &Environment::fixed([])).unwrap();
+fn admin() -> (Arc<Admin>, Shutdown) {
+    admin_with("")
+}
+
+fn admin_with(more: &str) -> (Arc<Admin>, Shutdown) {
+    let text = format!("{CONFIG}{more}");
+    let config = Config::parse(Source::new("t", text), Path::new(""), &Environment::fixed([])).unwrap();
     let shutdown = Shutdown::new();
     let (clock, silence) = (Arc::new(TokioClock), Arc::new(Silence));
     let random = Arc::new(Random::seeded(1));
@@ -86,7 +97,7 @@ fn admin() -> (Admin, Shutdown) {
         phase: shutdown.watch(),
         started: Instant::now(),
     };
-    (admin, shutdown)
+    (Arc::new(admin), shutdown)
 }
 
 async fn call(routes: &Routes, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
@@ -111,12 +122,7 @@ const TOKEN: (&str, &str) = ("authorization", "Bearer secret-token");
 #[tokio::test]
 async fn nothing_opens_without_the_token() {
     let (routes, _shutdown) = desk();
-    let unknown = [
-        ("/", Door::Token),
-        ("/admin", Door::Token),
-        ("/admin/nothing", Door::Token),
-        ("/metrics", Door::Token),
-    ];
+    let unknown = [("/", Door::Token), ("/admin", Door::Token), ("/admin/nothing", Door::Token)];
     let known = table().map(|(path, door, _)| (path, door));
     for (path, door) in known.into_iter().chain(unknown) {
         let path = path.replace("{id}", "1").replace("{*target}", "left/m");
@@ -129,7 +135,7 @@ async fn nothing_opens_without_the_token() {
                 assert!(!response.headers().contains_key("access-control-allow-origin"));
                 let status = response.status();
                 match door {
-                    Door::Token => assert_eq!(status, 401, "{method} {path} with {token:?}"),
+                    Door::Token | Door::Metrics => assert_eq!(status, 401, "{method} {path} with {token:?}"),
                     Door::Health => assert_ne!(status, 401, "{method} {path}"),
                 }
             }
@@ -149,6 +155,8 @@ async fn the_token_opens_every_route() {
         "/admin/chaos/catalogue",
         "/admin/chaos/faults",
         "/admin/chaos/experiments",
+        "/admin/stream",
+        "/metrics",
     ] {
         assert_eq!(call(&routes, Method::GET, path, &[TOKEN], "").await.status(), 200, "{path}");
     }
@@ -190,7 +198,8 @@ async fn availability_names_its_figures_and_says_when_there_are_too_few() {
 fn desk_with_trail(folder: &Path) -> (Routes, Audit, Shutdown) {
     let audit = Audit::start(Settings::usual(folder.to_owned()), None).unwrap();
     let (admin, shutdown) = admin();
-    let routes = Admin { audit: Some(audit.clone()), ..admin }.routes();
+    let admin = Arc::into_inner(admin).expect("nobody else holds it");
+    let routes = Arc::new(Admin { audit: Some(audit.clone()), ..admin }).routes();
     (routes, audit, shutdown)
 }
 
@@ -272,6 +281,89 @@ fn answered(by: &str) -> Note {
     let tried = vec![Tried { target: target.clone(), unprompted: true, verdict: Verdict::Served }];
     let (outcome, target) = (Outcome::Primary, Some(target));
     Note::RequestEnded(Arc::new(Record { outcome, target, tried, ..Record::new(RequestId(1), "fast") }))
+}
+
+#[tokio::test]
+async fn metrics_are_one_page_of_everything() {
+    let (admin, _shutdown) = admin();
+    admin.notes.configure(&admin.config.load());
+    (0..40).for_each(|_| admin.notes.note(answered("left/m")));
+    let response = call(&Arc::clone(&admin).routes(), Method::GET, "/metrics", &[TOKEN], "").await;
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    let page = response.into_body().collect().await.unwrap().to_bytes();
+    let page = std::str::from_utf8(&page).unwrap();
+    for line in [
+        "# TYPE seawall_requests counter",
+        r#"seawall_requests_total{alias="fast",outcome="primary"} 40"#,
+        r#"seawall_breaker_state{target="left/m",circuit="closed"} 1"#,
+        r#"seawall_plugin_time_seconds_total{plugin="x"} 0.003"#,
+        r#"seawall_plugin_generation{plugin="x"} 2"#,
+        "seawall_chaos_armed 0",
+        "seawall_ingress_refused_total 0",
+        "# EOF",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} is missing in {page}");
+    }
+    for figure in [
+        r#"seawall_availability{alias="fast",figure="observed",half_life="5m",bound="low"}"#,
+        r#"seawall_target_availability{target="left/m",half_life="1h",bound="value"}"#,
+    ] {
+        let value = page.lines().find_map(|line| line.strip_prefix(figure)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value > 0.9 && value < 1.0), "{figure} in {page}");
+    }
+    assert!(
+        !page.contains(r#"seawall_target_availability{target="left/vendor"#),
+        "too few samples say nothing"
+    );
+}
+
+#[tokio::test]
+async fn metrics_are_open_only_where_the_configuration_says_so() {
+    let (admin, _shutdown) = admin_with("[metrics]\nopen = true\n");
+    let routes = admin.routes();
+    assert_eq!(call(&routes, Method::GET, "/metrics", &[], "").await.status(), 200);
+    assert_eq!(call(&routes, Method::GET, "/admin/status", &[], "").await.status(), 401);
+    let foreign = [("host", "evil.test")];
+    assert_eq!(call(&routes, Method::GET, "/metrics", &foreign, "").await.status(), 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_tells_the_whole_and_then_what_happens() {
+    let (admin, shutdown) = admin();
+    let (notes, tasks) = (Arc::clone(&admin.notes), Tasks::new());
+    tasks.spawn("live stream", Arc::clone(notes.live()).run(admin.clone()));
+    let routes = admin.routes();
+    let response = call(&routes, Method::GET, "/admin/stream", &[TOKEN], "").await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
+    let mut body = response.into_body();
+    let mut next = async || {
+        let frame = body.frame().await?.unwrap();
+        Some(String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
+    };
+    let snapshot = next().await.unwrap();
+    for part in
+        ["event: snapshot\n", r#""phase":"serving""#, r#""plugins""#, r#""availability""#, r#""faults""#]
+    {
+        assert!(snapshot.contains(part), "{part} is missing in {snapshot}");
+    }
+    notes.note(answered("left/m"));
+    let batch = next().await.unwrap();
+    assert!(batch.contains("event: batch\n") && batch.contains(r#""outcome":"primary""#), "{batch}");
+    assert!(batch.contains(r#""requests_ended":{"primary":1}"#), "{batch}");
+
+    let mut others = Vec::new();
+    for _ in 1..MOST_WATCHERS {
+        others.push(call(&routes, Method::GET, "/admin/stream", &[TOKEN], "").await);
+    }
+    assert!(others.iter().all(|response| response.status() == 200));
+    let refused = call(&routes, Method::GET, "/admin/stream", &[TOKEN], "").await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(read(refused).await.pointer("/error/code"), Some(&"too_many_watchers".into()));
+    others.pop();
+    assert_eq!(call(&routes, Method::GET, "/admin/stream", &[TOKEN], "").await.status(), 200);
+    shutdown.advance(Phase::Ended);
+    assert_eq!(next().await, None, "the house is closed");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ struct Trouble {
     what: String,
 }
 
-/// [`Counters`] at one moment, as the API shows them.
+/// The sums at one moment, as the API shows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Figures {
     /// `ok`, or `trouble`: entries are kept elsewhere, or not at all.

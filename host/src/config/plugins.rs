@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use super::names::nearest;
 use super::resolve::{default_admin_listen, default_plugins, default_server};
 use super::{
-    Access, Admin, ChaosRules, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Problem, Provider,
-    Source, Templates, audit, default_state_dir,
+    Access, Admin, ChaosRules, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Metrics, Problem,
+    Provider, Source, Templates, audit, default_state_dir,
 };
 
 /// What a plugin extends.
@@ -107,6 +107,7 @@ impl Config {
                 listen: default_admin_listen(),
                 token: env.get("SEAWALL_ADMIN_TOKEN").map(SecretString::from),
             },
+            metrics: Metrics::default(),
             plugins: default_plugins(PathBuf::from(DEFAULT_PLUGINS_DIR)),
             state_dir,
             providers,

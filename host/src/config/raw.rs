@@ -30,6 +30,7 @@ const MOST_INSTANCES: usize = 8000;
 pub(super) struct RawConfig {
     pub(super) server: RawServer,
     pub(super) admin: RawAdmin,
+    pub(super) metrics: RawMetrics,
     pub(super) plugins: RawPlugins,
     pub(super) state_dir: Option<At<String>>,
     pub(super) clients: Vec<RawClient>,
@@ -47,6 +48,7 @@ impl RawConfig {
         context.document(text, |root| Self {
             server: root.table("server", RawServer::read).unwrap_or_default(),
             admin: root.table("admin", RawAdmin::read).unwrap_or_default(),
+            metrics: root.table("metrics", RawMetrics::read).unwrap_or_default(),
             plugins: root.table("plugins", RawPlugins::read).unwrap_or_default(),
             state_dir: root.table("state", |s| s.get("dir", value::non_empty)).flatten(),
             clients: root.tables("clients", RawClient::read),
@@ -105,6 +107,18 @@ pub(super) struct RawAdmin {
 impl RawAdmin {
     fn read(section: &mut Section<'_, '_>) -> Self {
         Self { listen: section.get("listen", value::listen), token: section.get("token", SecretRef::read) }
+    }
+}
+
+/// `[metrics]`
+#[derive(Debug, Default)]
+pub(super) struct RawMetrics {
+    pub(super) open: Option<At<bool>>,
+}
+
+impl RawMetrics {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Self { open: section.get("open", value::boolean) }
     }
 }
 

@@ -19,8 +19,8 @@ use super::reader::{At, Context};
 use super::secret::SecretRef;
 use super::templates::{self, Templates};
 use super::{
-    Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Plugins, Problem,
-    Provider, Server, Source,
+    Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Metrics, Plugins,
+    Problem, Provider, Server, Source,
 };
 
 const MIB: usize = 1 << 20;
@@ -109,6 +109,7 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         source,
         server: resolve_server(raw.server),
         admin,
+        metrics: Metrics { open: raw.metrics.open.is_some_and(|open| open.value) },
         plugins,
         state_dir,
         providers,

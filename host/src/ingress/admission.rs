@@ -20,6 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::config::Admission as Limits;
+use crate::telemetry::figures::Sheet;
+use crate::telemetry::names;
 
 /// When refused clients are asked to come back: spread, or they would all come back together.
 const COME_BACK_MS: (f64, f64) = (1000.0, 3000.0);
@@ -84,6 +86,14 @@ impl Admission {
             max_requests: self.limits.max_requests,
             max_queued: self.limits.max_queued,
         }
+    }
+
+    /// Writes the load down.
+    pub(crate) fn gather(&self, sheet: &mut Sheet) {
+        let load = self.load();
+        sheet.put(&names::INGRESS_IN_FLIGHT, [], load.in_flight);
+        sheet.put(&names::INGRESS_QUEUED, [], load.queued);
+        sheet.put(&names::INGRESS_REFUSED, [], load.refused);
     }
 
     fn full(&self, random: &Random) -> ClientError {

@@ -8,7 +8,7 @@ use seawall_core::protocol;
 use seawall_core::reply::{ClientError, Degraded, Reply, Trail};
 use seawall_core::request::{Protocol, RequestId};
 
-use super::admission::Place;
+use super::stay::Stay;
 use super::stream::StreamBody;
 use crate::shutdown::PhaseWatch;
 
@@ -36,13 +36,17 @@ pub(super) fn json(status: u16, body: impl Into<Body>) -> Response {
 }
 
 /// What a request ended in. A stream listens to the phase, so that it does not end without a word, and keeps its place.
-pub(super) fn from_reply(protocol: Protocol, reply: Reply, phase: PhaseWatch, place: Place) -> Response {
+pub(super) fn from_reply(protocol: Protocol, reply: Reply, phase: PhaseWatch, stay: Stay) -> Response {
     match reply {
-        Reply::Plain { body, trail } => with_trail(json(200, body), protocol, &trail),
+        Reply::Plain { body, trail } => {
+            drop(stay.answered(200));
+            with_trail(json(200, body), protocol, &trail)
+        }
         Reply::Stream { body, trail } => {
-            with_trail(event_stream(StreamBody::committed(protocol, body, phase, place)), protocol, &trail)
+            with_trail(event_stream(StreamBody::committed(protocol, body, phase, stay)), protocol, &trail)
         }
         Reply::Failed { error, trail } => {
+            drop(stay.answered(error.status));
             with_trail(error_response(protocol, &error, trail.id), protocol, &trail)
         }
     }

@@ -15,7 +15,7 @@ use seawall_core::reply::{AnswerStream, ClientError, Reply};
 use seawall_core::request::{Protocol, RequestId};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
-use super::admission::Place;
+use super::stay::Stay;
 use super::{Handling, answer};
 use crate::shutdown::{Phase, PhaseWatch};
 
@@ -28,11 +28,11 @@ pub(super) async fn answer(
     id: RequestId,
     mut handling: Handling,
     phase: PhaseWatch,
-    place: Place,
+    stay: Stay,
 ) -> Response {
     match timeout(PATIENCE, &mut handling).await {
-        Ok(reply) => answer::from_reply(protocol, reply, phase, place),
-        Err(_) => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling, phase, place)),
+        Ok(reply) => answer::from_reply(protocol, reply, phase, stay),
+        Err(_) => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling, phase, stay)),
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) struct StreamBody {
     protocol: Protocol,
     stage: Stage,
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
-    _place: Place,
+    _stay: Stay,
 }
 
 enum Stage {
@@ -51,25 +51,20 @@ enum Stage {
 }
 
 impl StreamBody {
-    pub(super) fn committed(
-        protocol: Protocol,
-        stream: AnswerStream,
-        phase: PhaseWatch,
-        place: Place,
-    ) -> Self {
-        Self::new(protocol, Stage::Committed(stream), phase, place)
+    pub(super) fn committed(protocol: Protocol, stream: AnswerStream, phase: PhaseWatch, stay: Stay) -> Self {
+        Self::new(protocol, Stage::Committed(stream), phase, stay)
     }
 
     /// Its first comment goes out at once.
-    fn undecided(protocol: Protocol, handling: Handling, phase: PhaseWatch, place: Place) -> Self {
+    fn undecided(protocol: Protocol, handling: Handling, phase: PhaseWatch, stay: Stay) -> Self {
         let mut comments = interval(PATIENCE);
         comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self::new(protocol, Stage::Undecided { handling, comments }, phase, place)
+        Self::new(protocol, Stage::Undecided { handling, comments }, phase, stay)
     }
 
-    fn new(protocol: Protocol, stage: Stage, mut phase: PhaseWatch, place: Place) -> Self {
+    fn new(protocol: Protocol, stage: Stage, mut phase: PhaseWatch, stay: Stay) -> Self {
         let closing = Box::pin(async move { phase.reached(Phase::Closing).await });
-        Self { protocol, stage, closing, _place: place }
+        Self { protocol, stage, closing, _stay: stay.answered(200) }
     }
 
     /// What there is to send now; `None` at the end.

@@ -69,7 +69,8 @@ impl Gate {
         let handler = Arc::new(Fake { script: Box::new(script), seen: Mutex::default() });
         let shutdown = Shutdown::new();
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let routes = Ingress::new(handler.clone(), config, shutdown.watch(), Arc::default()).routes();
+        let (http, ids) = (Arc::default(), Arc::default());
+        let routes = Ingress::new(handler.clone(), config, http, shutdown.watch(), ids).routes();
         Self { routes, handler, shutdown }
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use seawall_core::targets::Targets;
@@ -9,7 +10,7 @@ use seawall_wasm::{Binding, Bundled, HostOptions, Limits, OnEvent, PluginEvent, 
 use serde_json::{Value, json};
 
 use super::StartError;
-use crate::admin::{AdminError, PluginControl};
+use crate::admin::{AdminError, PluginControl, PluginFigures};
 use crate::config::Config;
 use crate::state::StateDir;
 use crate::tasks;
@@ -70,6 +71,21 @@ impl PluginControl for PluginHost {
     fn status(&self) -> Value {
         let problems: Vec<_> = self.problems().into_iter().map(|(_, problem)| problem).collect();
         json!({ "plugins": PluginHost::status(self), "problems": problems })
+    }
+
+    fn figures(&self) -> Vec<PluginFigures> {
+        let serving =
+            PluginHost::status(self).into_iter().filter_map(|plugin| Some((plugin.id, plugin.version?)));
+        serving
+            .map(|(id, version)| PluginFigures {
+                id,
+                generation: version.generation,
+                calls: version.calls,
+                time: Duration::from_micros(version.mean_call_us.saturating_mul(version.calls)),
+                faults: version.faults,
+                instances: version.instances,
+            })
+            .collect()
     }
 
     fn rollback(&self, id: &str) -> Result<Value, AdminError> {

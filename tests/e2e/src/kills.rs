@@ -67,7 +67,8 @@ impl Process {
     /// # Panics
     /// When it does not start.
     pub async fn start(program: &Path, config: &Path, log: &Path) -> Self {
-        Self::spawn(Command::new(program).arg("gateway").arg(config), log).await
+        let mut command = Command::new(program);
+        Self::spawn(command.env("SEAWALL_LOG", "debug").arg("gateway").arg(config), log).await
     }
 
     /// The same, and no file of it may grow beyond so many bytes.
@@ -75,19 +76,17 @@ impl Process {
     /// # Panics
     /// When it does not start.
     pub async fn start_with_room(program: &Path, config: &Path, log: &Path, bytes: u64) -> Self {
-        Self::spawn(Command::new(program).arg("gateway").arg(config).arg(bytes.to_string()), log).await
+        // Its log is a file, too, and has to have room for what it says about having none.
+        let mut command = Command::new(program);
+        command.env("SEAWALL_LOG", "info").arg("gateway").arg(config).arg(bytes.to_string());
+        Self::spawn(&mut command, log).await
     }
 
     async fn spawn(command: &mut Command, log: &Path) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(log).expect("a log");
         let began = Instant::now();
-        let mut child = command
-            .env("SEAWALL_LOG", "debug")
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .expect("a process");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().expect("a process");
         let mut said = BufReader::new(child.stdout.take().expect("its output")).lines();
         let line = said.next_line().await.expect("a line").expect("the gateway serves");
         let (url, admin_url) = line.split_once(' ').expect("two addresses");
@@ -183,7 +182,7 @@ pub fn configuration(folder: &Path, sim: &Sim, more: &str) -> PathBuf {
 /// Ask until they are dropped or nobody answers.
 fn clients(url: &str, answered: &Answered) -> JoinSet<()> {
     let mut clients = JoinSet::new();
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = crate::http_client();
     for _ in 0..CLIENTS {
         let (client, url, answered) = (client.clone(), url.to_owned(), Arc::clone(answered));
         clients.spawn(async move {
@@ -322,7 +321,7 @@ pub async fn stall(program: &Path, time: Duration) -> Stall {
 /// A hundred requests a second, whether the last one is answered or not; the times that they took in order, and how many
 /// failed.
 async fn paced(url: &str, time: Duration) -> (Vec<Duration>, usize) {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = crate::http_client();
     let body = json!({ "model": "chat", "messages": [{ "role": "user", "content": "go" }] }).to_string();
     let mut asked = JoinSet::new();
     let began = Instant::now();
@@ -366,8 +365,17 @@ pub async fn gateway(config: &Path, largest_file: Option<u64>) {
         ..StartOptions::default()
     };
     let running = server::start(config, options).await.expect("the gateway starts");
-    println!("http://{} http://{}", running.data_addr, running.admin_addr);
-    running.wait().await;
+    let mut said = Some(format!("http://{} http://{}", running.data_addr, running.admin_addr));
+    let mut waiting = std::pin::pin!(running.wait());
+    std::future::poll_fn(|cx| {
+        let ended = waiting.as_mut().poll(cx);
+        // Only now a request to stop would be heard.
+        if let Some(line) = said.take() {
+            println!("{line}");
+        }
+        ended
+    })
+    .await;
 }
 
 /// As a full disk: no file grows beyond this. The limit can be lifted from outside.

@@ -22,5 +22,5 @@ mod stage;
 mod together;
 
 pub use desk::eventually;
-pub use stage::{Stage, background, block_on};
+pub use stage::{Stage, background, block_on, http_client};
 pub use together::{Complaints, Verdict, all_of, together};

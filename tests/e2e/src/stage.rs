@@ -48,7 +48,7 @@ impl Stage {
             .unwrap_or_else(|errors| panic!("{}", errors.render_plain()));
         let running = server::start(config, StartOptions::default()).await.expect("the gateway starts");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { running, client, folder: folder }
+        Self { running, client, folder }
     }
 
     /// The gateway itself.
@@ -129,6 +129,15 @@ pub fn background(work: impl Future<Output = ()> + Send + 'static) {
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"))
+}
+
+/// A client that uses no proxy and reuses connections.
+///
+/// # Panics
+/// When there can be none.
+pub fn http_client() -> reqwest::Client {
+    install_tls();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
 fn install_tls() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use reqwest::Method;
 use seawall_e2e::kills::{self, LONGEST_START, Process};
-use seawall_e2e::{Stage, block_on, eventually};
+use seawall_e2e::{Stage, block_on, eventually, http_client};
 use seawall_sim::{Dialect, Sim, SimOptions};
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ fn a_full_disk_fails_no_request_is_counted_and_heals() {
         // Compiles the plugin, which needs room.
         Process::start(Path::new(PROGRAM), &config, &log).await.stop().await;
         let process = Process::start_with_room(Path::new(PROGRAM), &config, &log, 300_000).await;
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = http_client();
         let token = std::fs::read_to_string(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/stage-state/admin-token"),
         )

@@ -88,6 +88,19 @@ async fn a_refusal_by_the_process_gives_the_retry_place_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_is_not_made_costs_nothing() {
+    let budget = budget();
+    let mut request = budget.request(1);
+    let _first = request.attempt(First).unwrap();
+    for _ in 0..100 {
+        let leave = request.attempt(Retry).expect("nobody has called again so far");
+        request.give_back(leave);
+    }
+    assert_eq!((request.made(), budget.retries.load(Ordering::Relaxed)), (1, 0));
+    assert_eq!(budget.recent().sums(budget.clock.now()), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_round_keeps_what_was_never_tried() {
     let mut request = budget().request(4);
     for _ in 0..3 {

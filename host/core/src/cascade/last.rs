@@ -12,21 +12,33 @@ use crate::note::Outcome;
 use crate::reply::{ClientError, Reply};
 use crate::rule;
 
+/// Whom to ask of those who rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Who is likely to answer: to move on comes before asking anybody again.
+    Earned,
+    /// Anybody: there is nothing else left.
+    Any,
+}
+
 impl Walk {
-    /// Everybody who was admitted has failed: those who rest are asked after all, once and in their order, as far as their
-    /// credit goes. To move on comes before asking anybody again.
-    pub(super) async fn last_resorts(&mut self) -> Option<Won> {
+    /// Everybody who was admitted has failed: those who rest are asked after all, each once and in their order, as far as
+    /// their credit goes.
+    pub(super) async fn last_resorts(&mut self, trust: Trust) -> Option<Won> {
         let candidates = Arc::clone(&self.candidates);
         let resting = self.turns.iter().filter(|turn| turn.rests).count();
         for (index, candidate) in candidates.iter().enumerate() {
-            if !self.turns.get_mut(index).is_some_and(|turn| std::mem::take(&mut turn.rests) && !turn.called)
-                || !self.may_follow(index)
-                || !self.budget.has_attempts()
-                || self.case.engine.clock.now() >= self.content_by
-            {
+            let Some(turn) = self.turns.get(index).filter(|turn| turn.rests && !turn.called) else {
+                continue;
+            };
+            let wanted = trust == Trust::Any || candidate.state.is_trusted();
+            if turn.out || !wanted || !self.may_follow(index) {
                 continue;
             }
-            let last = !self.turns.iter().any(|turn| turn.rests);
+            if !self.budget.has_attempts() || self.case.engine.clock.now() >= self.content_by {
+                break;
+            }
+            let last = trust == Trust::Any && !self.turns.iter().skip(index + 1).any(|turn| turn.rests);
             if let Some(permit) = candidate.state.try_last_resort(&self.case.ask(candidate, true), resting)
                 && let Some(won) = self.call(index, permit, last).await
             {

@@ -28,7 +28,7 @@ pub(super) struct Turn {
     pub(super) asked: bool,
     /// It was called in any round.
     pub(super) called: bool,
-    /// Its turn in this round is put off until everybody else has failed, for its breaker refuses.
+    /// Its turn is put off until everybody else has failed, for its breaker refuses.
     pub(super) rests: bool,
     /// It failed in a way that no waiting cures.
     pub(super) out: bool,
@@ -132,6 +132,7 @@ impl Walk {
                         | Gate::Credential
                         | Gate::Quota
                         | Gate::MissingModel
+                        | Gate::TooSlow
                         | Gate::NoAdapter => None,
                     },
                 }

@@ -3,8 +3,9 @@
 //! A breaker whose open time is over gets its probe as a twin (unless the alias says `probe = "request"`). A target that
 //! is passed over although it is better ranked gets one now and then, so that what is believed of it stays true; those
 //! cost a token of the alias' twin bucket. A twin starts when the client has its answer begun elsewhere, runs to its
-//! first content (a plain one to its answer) and is cancelled. Twins are attempts for the process' ceiling, but not the
-//! request's: they have notes of their own, and no client reads of them in its headers.
+//! first content (a plain sample to its answer; a plain request's probe is made a stream) and is cancelled. Twins are
+//! attempts for the process' ceiling, but not the request's: they have notes of their own, and no client reads of them in
+//! its headers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use super::{Candidate, Case, Walk};
 use crate::attempt::{Attempt, Ended};
 use crate::class::{Class, Failure};
 use crate::note::Note;
+use crate::outlook::CallKind;
+use crate::protocol;
 use crate::record::{End, Injection, Purpose};
 use crate::settings::Probe;
 use crate::targets::{Lesson, Permit, TwinReason};
@@ -40,10 +43,12 @@ impl Walk {
     fn twin_if_needed(&self, candidate: &Candidate, better: bool) {
         let probes = candidate.is_off() && self.case.alias.probe == Probe::Twin;
         let samples = better && !candidate.is_off() && self.case.is_cheap_enough_to_repeat();
-        if !probes && !samples {
+        if !samples && !(probes && candidate.wants_probe()) {
             return;
         }
-        let ask = self.case.ask(candidate, false);
+        let (case, candidate) =
+            if probes { self.case.for_probe(candidate) } else { (self.case.clone(), candidate.clone()) };
+        let ask = case.ask(&candidate, false);
         // Nobody needs to know how fast a target is that is ranked lower than the one that serves.
         let state = &candidate.state;
         let twin = if better {
@@ -58,12 +63,31 @@ impl Walk {
         if !paid || !self.case.engine.budget.twin(probe) {
             return;
         }
-        let case = self.case.for_twin(candidate);
-        self.case.engine.background.run("twin", Box::pin(run(case, candidate.clone(), permit, reason)));
+        let case = case.for_twin(&candidate);
+        self.case.engine.background.run("twin", Box::pin(run(case, candidate, permit, reason)));
     }
 }
 
 impl Case {
+    /// A whole answer is more than a probe has to show, and what is shown last costs most: where the target can stream, it
+    /// is asked for a stream, which ends at its first content.
+    fn for_probe(&self, candidate: &Candidate) -> (Self, Candidate) {
+        let (mut case, mut candidate) = (self.clone(), candidate.clone());
+        let facts = &self.request.facts;
+        if !facts.stream
+            && candidate.capabilities.streams
+            && let Some(body) = protocol::streamed(&self.request.body)
+        {
+            let mut request = (*self.request).clone();
+            request.facts.stream = true;
+            request.body = Arc::new(body);
+            case.request = Arc::new(request);
+            candidate.forecast =
+                candidate.state.forecast_against(CallKind::Streamed, self.alias.slo.first_token);
+        }
+        (case, candidate)
+    }
+
     /// The client's deadline is not the twin's.
     fn for_twin(&self, candidate: &Candidate) -> Self {
         /// Its own limit strikes first.

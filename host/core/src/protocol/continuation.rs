@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::loose::Text;
 use crate::body::{RequestBody, patch};
+use crate::request::Protocol;
 
 /// The words of an instruction: few, and plain enough for a model in any language.
 const GO_ON: &str = "Continue exactly where your last message stops. Output only the continuation: no repetition, \
@@ -42,6 +43,15 @@ pub(crate) fn instructed(body: &RequestBody, told: &str, cap: Option<u32>) -> Op
     }
     let turns = [Turn { role: "assistant", content: told }, Turn { role: "user", content: GO_ON }];
     with_turns(body, &turns, cap)
+}
+
+/// The request, asking for a stream. None for requests that have none.
+pub(crate) fn streamed(body: &RequestBody) -> Option<RequestBody> {
+    if body.protocol() == Protocol::Embeddings {
+        return None;
+    }
+    let bytes = patch::set(text(body.bytes())?, "stream", "true").ok()?;
+    body.translated(body.protocol(), Bytes::from(bytes)).ok()
 }
 
 fn with_turns(body: &RequestBody, turns: &[Turn<'_>], cap: Option<u32>) -> Option<RequestBody> {

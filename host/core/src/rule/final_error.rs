@@ -65,7 +65,7 @@ impl Outcome<'_> {
             Gate::Quota => Some(Class::QuotaExhausted),
             Gate::Credential => Some(Class::Auth),
             Gate::MissingModel => Some(Class::ModelNotFound),
-            Gate::Breaker | Gate::NoAdapter => None,
+            Gate::Breaker | Gate::TooSlow | Gate::NoAdapter => None,
         };
         self.failure.map(|failure| failure.class).or_else(|| self.gate.and_then(of_gate))
     }
@@ -142,7 +142,9 @@ fn of_failure<'a>(target: &'a TargetId, failure: &'a Failure) -> Outcome<'a> {
 
 fn of_refusal(target: &TargetId, gate: Gate, retry_in: Option<Duration>) -> Outcome<'_> {
     let (rank, back_in) = match gate {
-        Gate::Rate | Gate::Pace | Gate::Concurrency => (Rank::Back, Some(retry_in.unwrap_or(RATE_PAUSE))),
+        Gate::Rate | Gate::Pace | Gate::Concurrency | Gate::TooSlow => {
+            (Rank::Back, Some(retry_in.unwrap_or(RATE_PAUSE)))
+        }
         Gate::Breaker => (Rank::Back, Some(retry_in.unwrap_or(OVERLOAD_PAUSE))),
         Gate::Quota => (Rank::Quota, None),
         Gate::Credential | Gate::NoAdapter => (Rank::Setup, None),

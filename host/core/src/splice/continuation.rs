@@ -112,11 +112,6 @@ impl Continuation {
         }))
     }
 
-    /// Who writes now.
-    pub(crate) fn target(&self) -> &TargetId {
-        &self.writes
-    }
-
     /// Whether a stream that broke like this may be gone on with.
     pub(crate) fn applies(&self, failure: &Failure) -> bool {
         let rule = failure.class.rule().next_target;

@@ -3,14 +3,15 @@
 //! A breaker says that a target fails too often to be asked first. It cannot say whether the target is dead or only
 //! unreliable, and where everybody else has failed that is the question: a dead one should be left alone, one that
 //! answers every other call is the difference between an answer and an error. Only its answers tell. So there may be as
-//! many calls past a resting breaker at once as there is credit; an answer earns three, and a failure of a call or a probe
-//! that was made while the target rested costs one.
+//! many calls past a resting breaker at once as there is credit; an answer earns three, and a failure costs one.
 //!
 //! - A target that answers more than a quarter of such calls serves everybody who needs it: credit grows with the calls that
 //!   are made, to four times as many as wait.
 //! - A dead one gets twenty calls, and then one for every hundred requests that are refused for want of credit (to all
 //!   resting targets of a request together): a share of the traffic. It shows the end of an outage early, and even though
 //!   a provider asked for a long rest.
+//!
+//! A target whose credit has fallen below fifteen is likely dead: before it is asked, everybody else may be asked once more.
 //!
 //! Nobody begins with more than twenty, and what was earned beyond is halved every minute: an outage is never met with the
 //! credit of better days.
@@ -24,6 +25,8 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// What a target has as long as nothing is known against it.
 const USUAL: f64 = 20.0;
+/// With less, nearly all of the latest calls have failed.
+const TRUSTED: f64 = 15.0;
 /// What an answer earns.
 const ANSWER: f64 = 3.0;
 /// Credit grows to so many times the calls that wait.
@@ -71,9 +74,10 @@ impl Account {
 }
 
 impl Credit {
-    /// Whether a call could be made.
-    pub(super) fn is_left(&self) -> bool {
-        self.lock().is_left()
+    /// Whether a call could be made, and is likely to be answered.
+    pub(super) fn is_trusted(&self) -> bool {
+        let account = self.lock();
+        account.is_left() && account.credit >= TRUSTED
     }
 
     /// Calls that could be made at once, beside those that wait.
@@ -119,7 +123,7 @@ impl Credit {
         }
     }
 
-    /// A call that was made while the target rested failed.
+    /// Any call failed.
     pub(super) fn failed(&self, now: Instant) {
         let mut account = self.lock();
         account.settle(now);

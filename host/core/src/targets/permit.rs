@@ -150,9 +150,7 @@ impl Permit {
         self.waited_in_vain(now, failure, weight.is_some());
         let changes = match weight {
             Some(weight) => {
-                if ticket.admission() != Admission::Normal {
-                    self.state.credit.failed(now);
-                }
+                self.state.credit.failed(now);
                 if self.teaches() {
                     self.state.history().ended(false);
                 }

@@ -19,6 +19,9 @@ use crate::request::RequestId;
 use crate::sync::{AtomicBool, AtomicU32};
 use crate::target::TargetId;
 
+/// How long a refusal to continue an answer is believed.
+const PREFILL_PAUSE: Duration = Duration::from_hours(1);
+
 /// The breaker's latest change of state.
 pub(super) struct LastChange {
     pub(super) at: Instant,
@@ -43,7 +46,8 @@ pub struct TargetState {
     pub(super) credit: Credit,
     /// 0 = nothing learned.
     window_tokens: AtomicU32,
-    refuses_prefill: AtomicBool,
+    /// Closed while it is known to refuse to continue an answer.
+    prefill: Until,
     configured: AtomicBool,
     touched: AtomicU64,
     history: Mutex<History>,
@@ -76,7 +80,7 @@ impl TargetState {
             limit: Limit::default(),
             credit: Credit::default(),
             window_tokens: AtomicU32::new(0),
-            refuses_prefill: AtomicBool::new(false),
+            prefill: Until::new(epoch),
             configured: AtomicBool::new(false),
             touched: AtomicU64::new(0),
             history: Mutex::default(),
@@ -159,19 +163,21 @@ impl TargetState {
         Some(self.permit(ticket, &ask, now))
     }
 
-    /// Whether [`TargetState::try_last_resort`] would admit, as far as breaker and credit go.
-    pub(crate) fn has_last_resort(&self) -> bool {
-        self.credit.is_left() && self.circuit() != Circuit::ForcedOpen
+    /// Whether [`TargetState::try_last_resort`] would admit, as far as breaker and credit go, and the call is likely to be
+    /// answered.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.credit.is_trusted() && self.circuit() != Circuit::ForcedOpen
     }
 
-    /// It refused to continue the beginning of an answer although its adapter says that it does.
+    /// It refused to continue the beginning of an answer although its adapter says that it does. Believed for an hour, or
+    /// until adapter or configuration change: models learn, and so do those who describe them.
     pub(crate) fn learn_refused_prefill(&self) {
-        self.refuses_prefill.store(true, Ordering::Relaxed);
+        self.prefill.close(self.outside.clock.now(), PREFILL_PAUSE);
     }
 
-    /// Whether [`Self::learn_refused_prefill`] was called.
+    /// Whether [`Self::learn_refused_prefill`] was called and is believed.
     pub(crate) fn refuses_prefill(&self) -> bool {
-        self.refuses_prefill.load(Ordering::Relaxed)
+        self.prefill.left(self.outside.clock.now()).is_some()
     }
 
     /// A prompt of this estimated size did not fit. The smallest such size is kept; a larger one that fits, told by
@@ -229,6 +235,7 @@ impl TargetState {
     fn repair_gates(&self) {
         self.own.reset();
         self.missing.open();
+        self.prefill.open();
     }
 
     pub(super) fn touch(&self, number: u64) {

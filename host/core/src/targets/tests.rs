@@ -292,9 +292,9 @@ async fn a_dead_target_gets_twenty_last_resorts_and_gates_are_respected() {
     house.open("q/a");
     let server_error = || Failure::new(Class::ServerError, "x");
     let waiting: Vec<_> = std::iter::from_fn(|| house.last_resort("p/a")).collect();
-    assert_eq!(waiting.len(), 20, "so many at once");
+    assert_eq!(waiting.len(), 17, "so many at once: twenty, less those that opened the breaker");
     drop(waiting);
-    for _ in 0..20 {
+    for _ in 0..17 {
         house.last_resort("p/a").expect("whoever gave up has cost nothing").failed(&server_error());
     }
     assert!(house.last_resort("p/a").is_none(), "nothing but failures");
@@ -311,10 +311,10 @@ async fn failed_probes_cost_credit_and_a_reset_restores_it() {
     let house = House::new();
     house.open("p/a");
     let left = || house.state("p/a").status().last_resorts;
-    for spent in 1..=20 {
+    for spent in 1..=17 {
         tokio::time::advance(S(15)).await;
         house.acquire("p/a").unwrap().failed(&Failure::new(Class::ServerError, "x"));
-        assert_eq!(left(), 20 - spent);
+        assert_eq!(left(), 17 - spent);
     }
     assert!(house.last_resort("p/a").is_none(), "its probes say that it is dead");
     house.targets.reset(&TargetId::parse("p/a").unwrap());
@@ -499,4 +499,26 @@ async fn watchers_hear_each_change_once() {
         open_for: Some(_), causes, .. } if *causes == expect_causes));
     assert!(matches!(&heard[1], Note::GateClosed { gate: Gate::Rate, for_time, .. } if *for_time == S(9)));
     assert_eq!(heard.len(), 2, "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_prefill_is_believed_for_an_hour_or_until_something_changes() {
+    let house = House::new();
+    let state = house.state("p/a");
+    let changes: [&dyn Fn(); 3] = [
+        &|| house.targets.configure(&[], &BreakerSettings::default()),
+        &|| house.targets.provider_changed(&Arc::from("p")),
+        &|| house.targets.reset(state.id()),
+    ];
+    for change in changes {
+        state.learn_refused_prefill();
+        assert!(state.refuses_prefill());
+        change();
+        assert!(!state.refuses_prefill());
+    }
+    state.learn_refused_prefill();
+    tokio::time::advance(S(3_599)).await;
+    assert!(state.refuses_prefill());
+    tokio::time::advance(S(1)).await;
+    assert!(!state.refuses_prefill());
 }

@@ -74,7 +74,7 @@ fn a_full_or_read_only_database_says_so_with_what_to_do() {
         let mut store = Store::open(folder.path()).unwrap();
         store.hinder(pragma);
         let row = crate::audit::entry::Row { id: 1, body: "x".repeat(100_000), ..Default::default() };
-        let error = store.insert(&[row.clone()]).unwrap_err().to_string();
+        let error = store.insert(std::slice::from_ref(&row)).unwrap_err().to_string();
         assert!(error.contains(advice), "{pragma}: {error}");
         // A connection of its own finds nothing wrong, and nothing half-written.
         let mut store = Store::open(folder.path()).unwrap();

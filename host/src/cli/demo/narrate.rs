@@ -273,6 +273,7 @@ fn reason(gate: Gate) -> &'static str {
         Gate::MissingModel => "it does not know the model",
         Gate::Pace => "it takes no more calls a second",
         Gate::Concurrency => "it takes no more calls at once",
+        Gate::TooSlow => "it would take longer than there is time",
         Gate::NoAdapter => "no adapter is loaded for it",
     }
 }

@@ -35,7 +35,8 @@ fn stalled(time: Duration) -> ExitCode {
          and {:.1?}; at the end: {}",
         seen.asked, seen.failed, seen.median.0, seen.median.1, seen.p99.0, seen.p99.1, seen.figures
     );
-    let number = |member: &str| seen.figures[member].as_u64().unwrap_or(u64::MAX);
+    let number =
+        |member: &str| seen.figures.get(member).and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX);
     let all_stored = number("produced") == number("stored") && number("dropped") == 0;
     if seen.failed == 0 && all_stored { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

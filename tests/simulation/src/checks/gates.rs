@@ -128,7 +128,8 @@ impl Gates {
             Event::Core(Note::AttemptFailed { id, target, failure, .. }) => {
                 let credit = self.credits.entry(target.clone()).or_default();
                 let counts = matches!(failure.class, Class::ServerError | Class::Overloaded | Class::Connect);
-                if credit.waiting.remove(id).is_some() && counts {
+                credit.waiting.remove(id);
+                if counts {
                     credit.left = (credit.left - 1.0).max(0.0);
                 }
                 self.close(entry.at, target, failure);

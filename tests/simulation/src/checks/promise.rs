@@ -70,7 +70,9 @@ pub(super) fn check(record: &Record) -> Vec<Violation> {
     let mut found = Vec::new();
     for entry in &record.entries {
         match &entry.event {
-            Event::Core(Note::Skipped { id, target, gate, .. }) if *gate != Gate::Breaker => {
+            Event::Core(Note::Skipped { id, target, gate, .. })
+                if !matches!(gate, Gate::Breaker | Gate::TooSlow) =>
+            {
                 gated.insert((*id, target));
             }
             Event::Core(Note::AttemptStarted { id, .. }) => *attempts.entry(*id).or_insert(0) += 1,

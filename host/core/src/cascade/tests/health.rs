@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{ask, hello};
+use super::{Saw, ask, hello, whole_stream};
 use crate::note::{Note, Outcome};
 use crate::request::Protocol;
-use crate::testing::{self, Script, World, error};
+use crate::testing::{Script, World, error};
 
 #[tokio::test(start_paused = true)]
 async fn after_three_failures_a_dead_target_is_left_alone() {
@@ -47,18 +47,20 @@ async fn a_silent_target_is_left_before_its_breaker_opens() {
 async fn a_healed_target_comes_back() {
     let world = World::new(&["a", "b"]);
     world.script("a", [error(503, "")]);
+    world.script("b", [whole_stream(&["b"])]);
     for _ in 0..3 {
-        ask(&world, &["a", "b"], Protocol::Chat, false).await;
+        ask(&world, &["a", "b"], Protocol::Chat, true).await;
     }
-    world.script("a", [testing::answer("hello from a")]);
+    world.script("a", [whole_stream(&["a"])]);
     tokio::time::sleep(Duration::from_secs(6)).await;
     let mut from_a = 0;
+    let from_healed = Saw::Stream("a".into());
     for _ in 0..60 {
-        from_a += usize::from(ask(&world, &["a", "b"], Protocol::Chat, false).await == hello("a"));
+        from_a += usize::from(ask(&world, &["a", "b"], Protocol::Chat, true).await == from_healed);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     assert!(from_a > 40, "{from_a} of 60 after healing");
-    assert_eq!(ask(&world, &["a", "b"], Protocol::Chat, false).await, hello("a"));
+    assert_eq!(ask(&world, &["a", "b"], Protocol::Chat, true).await, from_healed);
 }
 
 #[tokio::test(start_paused = true)]

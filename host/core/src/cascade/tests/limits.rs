@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Saw, ask, know, see, stream_after};
+use crate::note::{Gate, Note};
 use crate::request::Protocol;
 use crate::settings::Alias;
 use crate::testing::{self, Script, Step, World, alias, request};
@@ -77,6 +78,8 @@ async fn who_is_not_expected_in_time_is_not_asked() {
     asked.deadline = Some(MS(2_000));
     let saw = see(world.answer(&asked, &slow_is_fine(&["a", "b"])).await).await;
     assert_eq!((saw, world.calls()), (Saw::Stream("b".into()), vec!["b".into()]));
+    let told = |note: &Note| matches!(note, Note::Skipped { gate: Gate::TooSlow, target, .. } if target.provider.as_ref() == "a");
+    assert!(world.notes.all().iter().any(told), "and whoever looks is told why");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Saw, ask, know, see, stream_after};
+use super::{Saw, ask, hello, know, see, stream_after};
 use crate::note::{Circuit, Note};
 use crate::request::Protocol;
 use crate::settings::{Alias, Probe};
@@ -142,4 +142,20 @@ async fn a_failed_twin_reopens() {
         matches!(note, Note::CircuitChanged { from: Circuit::HalfOpen, to: Circuit::Open, .. })
     });
     assert_eq!(opened.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_requests_probe_ends_at_its_first_content() {
+    let world = rested().await;
+    world.script("b", [testing::answer("hello from b")]);
+    for _ in 0..4 {
+        assert_eq!(ask(&world, &["a", "b"], Protocol::Chat, false).await, hello("b"));
+        if closed(&world) {
+            break;
+        }
+        sleep(MS(2_500)).await;
+    }
+    assert!(closed(&world));
+    assert_eq!(twins(&world), vec![("a".to_owned(), "probe"); 3]);
+    assert_eq!(world.upstream.cancelled("a").len(), 3, "none ran to its answer");
 }

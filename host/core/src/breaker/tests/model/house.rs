@@ -236,7 +236,7 @@ impl PlainHouse {
                 counts.then_some(false)
             }
         };
-        if vote.is_some() && permit.call.admission != Admission::Normal {
+        if vote.is_some() {
             self.targets[target].credit.failed(now);
         }
         let breaker = &mut self.targets[target].breaker;

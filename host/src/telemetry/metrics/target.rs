@@ -1,0 +1,430 @@
+//! What is counted of one target.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use seawall_core::class::Class;
+use seawall_core::note::{Circuit, Gate, HedgeEnd};
+use seawall_core::ports::TemplateRef;
+use seawall_core::record::{Attempted, End, Record};
+use seawall_core::request::Protocol;
+use seawall_core::splice::Mode;
+use seawall_core::target::TargetId;
+
+use super::super::figures::{CALL_TIMES, Counter, Histogram, Label, Sheet, TOKENS, Value};
+use super::super::names::{self, Metric, key};
+use super::rare::{Rare, Words};
+
+const MODES: [Mode; 3] = [Mode::Prefill, Mode::Restart, Mode::Instruct];
+
+#[derive(Debug)]
+pub(super) struct TargetFigures {
+    /// The model is `other` where several are counted together.
+    id: TargetId,
+    pub(super) label: String,
+    started: Counter,
+    probes: Counter,
+    answered: Counter,
+    outrun: Counter,
+    given_up: Counter,
+    failed: [Counter; Class::ALL.len()],
+    skipped: [Counter; Gate::ALL.len()],
+    gates: [Counter; Gate::ALL.len()],
+    hedges: Hedges,
+    twins: Twins,
+    splices: [Counter; MODES.len()],
+    billionths_usd: Counter,
+    transitions: Rare,
+    opened: Counter,
+    faults: Rare,
+    lost: Rare,
+    prompts: Rare,
+    /// By operation; most targets only ever see one.
+    calls: [OnceLock<Box<Calls>>; Operation::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Hedges {
+    started: Counter,
+    rescues: Counter,
+    won: Counter,
+    lost: Counter,
+    failed: Counter,
+}
+
+#[derive(Debug, Default)]
+struct Twins {
+    started: Counter,
+    answered: Counter,
+    failed: Counter,
+}
+
+/// What the generative conventions call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Operation {
+    Chat,
+    Embeddings,
+}
+
+impl Operation {
+    const ALL: [Self; 2] = [Self::Chat, Self::Embeddings];
+
+    /// The conventions' word for it.
+    pub(in super::super) fn label(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embeddings => "embeddings",
+        }
+    }
+}
+
+impl From<Protocol> for Operation {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Chat | Protocol::Messages => Self::Chat,
+            Protocol::Embeddings => Self::Embeddings,
+        }
+    }
+}
+
+/// Upstream calls of one operation.
+#[derive(Debug)]
+struct Calls {
+    answered: Histogram,
+    /// Made when the first one fails so.
+    failed: [OnceLock<Histogram>; Class::ALL.len()],
+    /// Calls that were cancelled, by us or by the client.
+    cancelled: OnceLock<Histogram>,
+    first_content: Histogram,
+    input: Histogram,
+    output: Histogram,
+}
+
+/// `error.type` of a call that was cancelled.
+pub(in super::super) const CANCELLED: &str = "cancelled";
+
+impl Calls {
+    fn new() -> Self {
+        Self {
+            answered: Histogram::new(&CALL_TIMES),
+            failed: Default::default(),
+            cancelled: OnceLock::new(),
+            first_content: Histogram::new(&CALL_TIMES),
+            input: Histogram::new(&TOKENS),
+            output: Histogram::new(&TOKENS),
+        }
+    }
+
+    fn ended(&self, stream: bool, attempt: &Attempted) {
+        let new = || Histogram::new(&CALL_TIMES);
+        let durations = match &attempt.end {
+            End::Answered => Some(&self.answered),
+            End::Failed(broke) => {
+                of(&Class::ALL, &self.failed, broke.class).map(|slot| slot.get_or_init(new))
+            }
+            End::Outrun | End::GivenUp | End::Open => Some(self.cancelled.get_or_init(new)),
+        };
+        durations.into_iter().for_each(|durations| durations.took(attempt.took));
+        if let Some(first) = attempt.first_content.filter(|_| stream) {
+            self.first_content.took(first);
+        }
+        if let Some(tokens) = &attempt.tokens {
+            self.input.observe(tokens.input_tokens);
+            self.output.observe(tokens.output_tokens);
+        }
+    }
+}
+
+impl TargetFigures {
+    pub(super) fn new(id: TargetId, label: String) -> Self {
+        Self {
+            id,
+            label,
+            started: Counter::default(),
+            probes: Counter::default(),
+            answered: Counter::default(),
+            outrun: Counter::default(),
+            given_up: Counter::default(),
+            failed: Default::default(),
+            skipped: Default::default(),
+            gates: Default::default(),
+            hedges: Hedges::default(),
+            twins: Twins::default(),
+            splices: Default::default(),
+            billionths_usd: Counter::default(),
+            transitions: Rare::default(),
+            opened: Counter::default(),
+            faults: Rare::default(),
+            lost: Rare::default(),
+            prompts: Rare::default(),
+            calls: Default::default(),
+        }
+    }
+
+    pub(super) fn started(&self, probe: bool) {
+        self.started.one();
+        if probe {
+            self.probes.one();
+        }
+    }
+
+    pub(super) fn failed(&self, class: Class) {
+        of(&Class::ALL, &self.failed, class).into_iter().for_each(Counter::one);
+    }
+
+    /// A call of a request that has ended. Its failure was told when it happened.
+    pub(super) fn ended(&self, record: &Record, attempt: &Attempted) {
+        match attempt.end {
+            End::Answered => self.answered.one(),
+            End::Outrun => self.outrun.one(),
+            End::GivenUp | End::Open => self.given_up.one(),
+            End::Failed(_) => {}
+        }
+        if let Some(usd) = attempt.cost_usd().filter(|usd| *usd > 0.0) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "positive, far below 2^64"
+            )]
+            self.billionths_usd.add((usd * 1e9).round() as u64);
+        }
+        let operation = Operation::from(record.protocol);
+        if let Some(calls) = of(&Operation::ALL, &self.calls, operation) {
+            calls.get_or_init(|| Box::new(Calls::new())).ended(record.stream, attempt);
+        }
+    }
+
+    pub(super) fn skipped(&self, gate: Gate) {
+        of(&Gate::ALL, &self.skipped, gate).into_iter().for_each(Counter::one);
+    }
+
+    pub(super) fn gate_closed(&self, gate: Gate) {
+        of(&Gate::ALL, &self.gates, gate).into_iter().for_each(Counter::one);
+    }
+
+    pub(super) fn hedge_started(&self, rescue: bool) {
+        self.hedges.started.one();
+        if rescue {
+            self.hedges.rescues.one();
+        }
+    }
+
+    pub(super) fn hedge_ended(&self, end: HedgeEnd) {
+        match end {
+            HedgeEnd::Won => self.hedges.won.one(),
+            HedgeEnd::Lost => self.hedges.lost.one(),
+            HedgeEnd::Failed => self.hedges.failed.one(),
+        }
+    }
+
+    pub(super) fn twin_started(&self) {
+        self.twins.started.one();
+    }
+
+    pub(super) fn twin_ended(&self, twin: &Attempted) {
+        if twin.failure().is_some() { self.twins.failed.one() } else { self.twins.answered.one() }
+    }
+
+    pub(super) fn spliced(&self, mode: Mode) {
+        of(&MODES, &self.splices, mode).into_iter().for_each(Counter::one);
+    }
+
+    pub(super) fn changed(&self, to: Circuit, reason: &'static str) {
+        if to == Circuit::Open {
+            self.opened.one();
+        }
+        self.transitions.one([to.label().into(), reason.into()]);
+    }
+
+    pub(super) fn injected(&self, kind: &str, action: &'static str) {
+        self.faults.one([Cow::Owned(kind.to_owned()), action.into()]);
+    }
+
+    pub(super) fn lost_to_plugin(&self, code: &'static str) {
+        self.lost.one([code.into(), "".into()]);
+    }
+
+    pub(super) fn prompt_failed(&self, template: &TemplateRef) {
+        self.prompts.one([Cow::Owned(template.name.to_string()), "".into()]);
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.started.get() + self.twins.started.get() > 0 || self.skipped.iter().any(|count| count.get() > 0)
+    }
+}
+
+/// What belongs to this label.
+fn of<'a, L: PartialEq + Copy, T>(labels: &[L], things: &'a [T], label: L) -> Option<&'a T> {
+    labels.iter().position(|known| *known == label).and_then(|place| things.get(place))
+}
+
+/// Those of the counters that ever counted, with their labels.
+fn counted<'a, L: Copy>(
+    labels: &'a [L],
+    counters: &'a [Counter],
+    name: impl Fn(L) -> &'static str + 'a,
+) -> impl Iterator<Item = (&'static str, u64)> + 'a {
+    let all = labels.iter().zip(counters).map(move |(label, counter)| (name(*label), counter.get()));
+    all.filter(|(_, count)| *count > 0)
+}
+
+/// For the sums.
+impl TargetFigures {
+    pub(super) fn attempts(&self) -> u64 {
+        self.started.get()
+    }
+
+    pub(super) fn probes(&self) -> u64 {
+        self.probes.get()
+    }
+
+    pub(super) fn hedges(&self) -> (u64, u64, u64) {
+        (self.hedges.started.get(), self.hedges.rescues.get(), self.hedges.won.get())
+    }
+
+    pub(super) fn twins(&self) -> u64 {
+        self.twins.started.get()
+    }
+
+    pub(super) fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        counted(&Class::ALL, &self.failed, Class::label)
+    }
+
+    pub(super) fn skips(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        counted(&Gate::ALL, &self.skipped, Gate::label)
+    }
+
+    pub(super) fn opened(&self) -> u64 {
+        self.opened.get()
+    }
+
+    pub(super) fn gates_closed(&self) -> u64 {
+        self.gates.iter().map(Counter::get).sum()
+    }
+
+    pub(super) fn faults_injected(&self) -> u64 {
+        self.faults.sum()
+    }
+
+    pub(super) fn prompts_failed(&self) -> u64 {
+        self.prompts.sum()
+    }
+
+    pub(super) fn plugin_faults(&self) -> u64 {
+        self.lost.sum()
+    }
+}
+
+/// For the sheet.
+impl TargetFigures {
+    pub(super) fn gather(&self, sheet: &mut Sheet, provider: &dyn Fn(&str) -> Option<String>) {
+        sheet.put(&names::ATTEMPTS_STARTED, [self.target()], &self.started);
+        let ends = [("answered", &self.answered), ("outrun", &self.outrun), ("given_up", &self.given_up)];
+        for (result, counter) in ends {
+            sheet.put(&names::ATTEMPTS, [self.target(), (key::RESULT, result.into())], counter);
+        }
+        self.labelled(sheet, &names::ATTEMPTS, key::RESULT, self.failures());
+        sheet.put(&names::PROBES, [self.target()], &self.probes);
+        sheet.put(&names::COST, [self.target()], self.billionths_usd.get() as f64 / 1e9);
+        self.labelled(sheet, &names::SKIPPED, key::REASON, self.skips());
+        let gates = counted(&Gate::ALL, &self.gates, Gate::label);
+        self.labelled(sheet, &names::GATES_CLOSED, key::GATE, gates);
+        let Hedges { started, rescues, won, lost, failed } = &self.hedges;
+        let hedges =
+            [("started", started), ("rescue", rescues), ("won", won), ("lost", lost), ("failed", failed)];
+        self.used(sheet, &names::HEDGES, hedges);
+        let Twins { started, answered, failed } = &self.twins;
+        self.used(sheet, &names::TWINS, [("started", started), ("answered", answered), ("failed", failed)]);
+        self.labelled(sheet, &names::SPLICES, key::MODE, counted(&MODES, &self.splices, Mode::label));
+        self.rare(sheet, &names::BREAKER_TRANSITIONS, [key::CIRCUIT, key::REASON], &self.transitions);
+        self.rare(sheet, &names::FAULTS_INJECTED, [key::FAULT, key::ACTION], &self.faults);
+        for ([code, _], count) in self.lost.read() {
+            sheet.put(&names::PLUGIN_LOST, [self.target(), (key::CODE, code)], count);
+        }
+        for ([template, _], count) in self.prompts.read() {
+            sheet.put(&names::PROMPTS_FAILED, [self.target(), (key::TEMPLATE, template)], count);
+        }
+        for (operation, calls) in Operation::ALL.into_iter().zip(&self.calls) {
+            if let Some(calls) = calls.get() {
+                self.gather_calls(sheet, operation, calls, provider);
+            }
+        }
+    }
+
+    fn target(&self) -> Label {
+        (key::TARGET, Cow::Owned(self.label.clone()))
+    }
+
+    fn labelled(
+        &self,
+        sheet: &mut Sheet,
+        metric: &'static Metric,
+        label: &'static str,
+        counts: impl Iterator<Item = (&'static str, u64)>,
+    ) {
+        for (value, count) in counts {
+            sheet.put(metric, [self.target(), (label, value.into())], count);
+        }
+    }
+
+    /// All of these, once the first has counted.
+    fn used<const N: usize>(
+        &self,
+        sheet: &mut Sheet,
+        metric: &'static Metric,
+        counters: [(&'static str, &Counter); N],
+    ) {
+        if counters.iter().any(|(_, counter)| counter.get() > 0) {
+            for (result, counter) in counters {
+                sheet.put(metric, [self.target(), (key::RESULT, result.into())], counter);
+            }
+        }
+    }
+
+    fn rare(&self, sheet: &mut Sheet, metric: &'static Metric, labels: [&'static str; 2], counts: &Rare) {
+        for (words, count) in counts.read() {
+            let [first, second]: Words = words;
+            let [one, other] = labels;
+            sheet.put(metric, [self.target(), (one, first), (other, second)], count);
+        }
+    }
+
+    fn gather_calls(
+        &self,
+        sheet: &mut Sheet,
+        operation: Operation,
+        calls: &Calls,
+        provider: &dyn Fn(&str) -> Option<String>,
+    ) {
+        let provider = provider(&self.id.provider).unwrap_or_else(|| self.id.provider.to_string());
+        let labels = |more: Option<Label>| {
+            let usual = [
+                (key::GEN_AI_OPERATION, operation.label().into()),
+                (key::GEN_AI_PROVIDER, Cow::Owned(provider.clone())),
+                (key::GEN_AI_REQUEST_MODEL, Cow::Owned(self.id.model.to_string())),
+            ];
+            usual.into_iter().chain(more)
+        };
+        let error = |name: &'static str| Some((key::ERROR_TYPE, name.into()));
+        // What has not happened yet would only be noise.
+        let mut put = |metric: &'static Metric, more: Option<Label>, histogram: &Histogram| {
+            let spread = histogram.read();
+            if spread.count() > 0 {
+                sheet.put(metric, labels(more), Value::Spread(spread));
+            }
+        };
+        put(&names::GEN_AI_DURATION, None, &calls.answered);
+        for (class, durations) in Class::ALL.iter().zip(&calls.failed) {
+            if let Some(durations) = durations.get() {
+                put(&names::GEN_AI_DURATION, error(class.label()), durations);
+            }
+        }
+        if let Some(durations) = calls.cancelled.get() {
+            put(&names::GEN_AI_DURATION, error(CANCELLED), durations);
+        }
+        put(&names::GEN_AI_FIRST_CHUNK, None, &calls.first_content);
+        for (kind, tokens) in [("input", &calls.input), ("output", &calls.output)] {
+            put(&names::GEN_AI_TOKENS, Some((key::GEN_AI_TOKEN_TYPE, kind.into())), tokens);
+        }
+    }
+}
