@@ -11,7 +11,7 @@ use seawall_core::experiment::Scenario;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::desk::{Desk, Door};
+use super::desk::{Desk, Door, member};
 use super::output::{aside, json as print_json, line};
 use super::{CliError, Verdict};
 
@@ -92,7 +92,7 @@ impl Chaos {
             Command::List { json } => {
                 let faults = desk.get("/admin/chaos/faults").await?;
                 let experiments = desk.get(EXPERIMENTS).await?;
-                let all = json!({ "faults": faults["faults"], "experiments": experiments["experiments"] });
+                let all = json!({ "faults": member(&faults, "faults"), "experiments": member(&experiments, "experiments") });
                 if json { print_json(&all) } else { show::list(&all) }
             }
             Command::Arm(order) => return order.run(&desk).await,
@@ -104,14 +104,15 @@ impl Chaos {
                 let stopped = desk.post("/admin/chaos/stop", &json!({})).await?;
                 line(format!(
                     "stopped: {} experiments, {} faults",
-                    stopped["experiments"], stopped["disarmed"]
+                    member(&stopped, "experiments"),
+                    member(&stopped, "disarmed")
                 ));
             }
             Command::Run { file, speed, no_wait, html, json } => {
                 let scenario = read(&file)?.faster(speed);
                 let order = serde_json::to_value(&scenario).unwrap_or_default();
                 let started = desk.post(EXPERIMENTS, &order).await?;
-                let id = started["id"].as_u64().unwrap_or_default();
+                let id = member(&started, "id").as_u64().unwrap_or_default();
                 aside(format!(
                     "experiment {id} ({}) runs for {:.0} s",
                     scenario.name,
@@ -151,10 +152,10 @@ async fn wait(desk: &Desk, id: u64) -> Result<Value, CliError> {
     let mut told = 0;
     loop {
         let report = desk.get(&format!("{EXPERIMENTS}/{id}")).await?;
-        let moments = report["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let moments = member(&report, "timeline").as_array().map(Vec::as_slice).unwrap_or_default();
         moments.iter().skip(told).for_each(show::moment);
         told = moments.len();
-        if report["verdict"] != "running" {
+        if member(&report, "verdict") != "running" {
             return Ok(report);
         }
         sleep(PACE).await;
@@ -169,16 +170,16 @@ async fn tell(desk: &Desk, report: &Value, html: Option<&Path>, json: bool) -> R
         show::report(report)
     }
     if let Some(file) = html {
-        let page = desk.text("GET", &format!("{EXPERIMENTS}/{}/page", report["id"]), None).await?;
+        let page = desk.text("GET", &format!("{EXPERIMENTS}/{}/page", member(report, "id")), None).await?;
         std::fs::write(file, page)
             .map_err(CliError::io(format!("the page {} cannot be written", file.display())))?;
         aside(format!("the report as a page: {}", file.display()));
     }
-    let good = matches!(report["verdict"].as_str(), Some("held" | "running"));
+    let good = matches!(member(report, "verdict").as_str(), Some("held" | "running"));
     Ok(if good { Verdict::Good } else { Verdict::Bad })
 }
 
 async fn last(desk: &Desk) -> Result<u64, CliError> {
     let all = desk.get(EXPERIMENTS).await?;
-    all["experiments"][0]["id"].as_u64().ok_or(CliError::NoExperiment)
+    all.pointer("/experiments/0/id").and_then(Value::as_u64).ok_or(CliError::NoExperiment)
 }

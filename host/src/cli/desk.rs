@@ -74,6 +74,11 @@ pub enum DeskError {
     },
 }
 
+/// A member of an answer; null where there is none.
+pub(super) fn member<'a>(of: &'a Value, name: &str) -> &'a Value {
+    of.get(name).unwrap_or(&Value::Null)
+}
+
 /// The way in.
 #[derive(Debug)]
 pub(super) struct Desk {

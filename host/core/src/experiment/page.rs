@@ -28,12 +28,12 @@ pub fn page(report: &ExperimentReport) -> String {
     let mut out = String::with_capacity(32 << 10);
     let name = escaped(&report.name);
     // Writing to a string cannot fail.
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{name} #{}</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\n\
          <h1>{name} <small>#{}</small></h1>\n<p>{}</p>\n\
-         <p class=\"verdict {}\">Hypothesis {}: {}</p>\n",
+         <p class=\"verdict {}\">Hypothesis {}: {}</p>",
         report.id,
         report.id,
         escaped(&report.scenario.about),
@@ -47,10 +47,10 @@ pub fn page(report: &ExperimentReport) -> String {
     availability(&mut out, report);
     faults(&mut out, report);
     timeline(&mut out, report);
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<p><small>Seed {}, configuration <code>{}</code>, decisions <code>{}</code>, began {} ms after \
-         1970-01-01.</small></p>\n</body></html>\n",
+         1970-01-01.</small></p>\n</body></html>",
         report.scenario.seed, report.config, report.decisions, report.started_ms
     );
     out
@@ -205,10 +205,10 @@ fn plot(out: &mut String, report: &ExperimentReport) {
     let most =
         points.iter().map(|point| point.primary + point.fallback + point.failed).max().unwrap_or(0).max(1);
     let slowest = points.iter().filter_map(|point| point.p95_ms).max().unwrap_or(0).max(1);
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<h2>Outcomes and latency over time</h2>\n<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" \
-         aria-label=\"Requests by outcome, and time to the answer\">\n",
+         aria-label=\"Requests by outcome, and time to the answer\">",
         HEIGHT * 2.0 + 60.0
     );
     #[expect(clippy::cast_precision_loss, reason = "a place on the page")]
@@ -269,11 +269,11 @@ fn line(out: &mut String, points: &[Point], step: f64, slowest: u32) {
 
 fn axes(out: &mut String, most: u64, slowest: u32, lasted_ms: u64) {
     let low = HEIGHT * 2.0 + 20.0;
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<text x=\"0\" y=\"10\">{most}</text><text x=\"0\" y=\"{HEIGHT}\">0</text>\
          <text x=\"0\" y=\"{:.0}\">{slowest} ms</text><text x=\"0\" y=\"{low:.0}\">0 ms</text>\
-         <text x=\"{LEFT}\" y=\"{:.0}\">0 s</text><text x=\"{WIDTH}\" y=\"{:.0}\" text-anchor=\"end\">{:.1} s</text>\n",
+         <text x=\"{LEFT}\" y=\"{:.0}\">0 s</text><text x=\"{WIDTH}\" y=\"{:.0}\" text-anchor=\"end\">{:.1} s</text>",
         HEIGHT + 30.0,
         low + 14.0,
         low + 14.0,
@@ -282,9 +282,9 @@ fn axes(out: &mut String, most: u64, slowest: u32, lasted_ms: u64) {
     let mut x = LEFT;
     let times = [("#228833", "p50"), ("#aa3377", "p95"), ("#bb5566", "fault armed")];
     for (colour, word) in OUTCOMES.into_iter().chain(times) {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<rect x=\"{x}\" y=\"{:.0}\" width=\"10\" height=\"10\" fill=\"{colour}\"/><text x=\"{:.0}\" y=\"{:.0}\">{word}</text>\n",
+            "<rect x=\"{x}\" y=\"{:.0}\" width=\"10\" height=\"10\" fill=\"{colour}\"/><text x=\"{:.0}\" y=\"{:.0}\">{word}</text>",
             low + 22.0,
             x + 14.0,
             low + 31.0

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{Action, ExperimentReport, Lab, Press, Scenario, Setting, StartError, Verdict, page};
@@ -41,9 +42,10 @@ impl Trial {
     ) -> Arc<ExperimentReport> {
         let run = self.lab.start(scenario, self.setting()).await.unwrap();
         let id = run.id();
-        let driven = tokio::spawn(run.drive(Arc::clone(&self.lab)));
+        let mut driven = JoinSet::new();
+        driven.spawn(run.drive(Arc::clone(&self.lab)));
         let (began, mut number) = (Instant::now(), 0);
-        while !driven.is_finished() {
+        while driven.try_join_next().is_none() {
             act(&self.lab, began.elapsed());
             number += 1;
             let asked = Request { id: RequestId(number), ..request(Protocol::Chat, false) };

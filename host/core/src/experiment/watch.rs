@@ -146,11 +146,11 @@ impl Watch {
             Note::GateClosed { target, gate, .. } => {
                 self.tell("gate", format!("{target}: {}", gate.label()), now);
             }
-            Note::RequestEnded(record) => {
-                if self.alias.as_deref().is_none_or(|alias| *alias == *record.model) {
-                    let touched = self.is_touched(record);
-                    self.book().ended(record, touched, self.place(now));
-                }
+            Note::RequestEnded(record)
+                if self.alias.as_deref().is_none_or(|alias| *alias == *record.model) =>
+            {
+                let touched = self.is_touched(record);
+                self.book().ended(record, touched, self.place(now));
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use seawall_core::experiment::{Action, Press, span};
 use seawall_core::fault::{FaultMatch, HeaderMatch, Tier};
 use serde_json::{Map, Value, json};
 
-use super::super::desk::Desk;
+use super::super::desk::{Desk, member};
 use super::super::output::{aside, line};
 use super::super::{CliError, Verdict};
 
@@ -98,8 +98,13 @@ impl Arm {
             scenario.steps.iter_mut().for_each(|step| step.ramp = self.ramp);
             let order = serde_json::to_value(&scenario).unwrap_or_default();
             let started = desk.post(super::EXPERIMENTS, &order).await?;
-            line(format!("experiment {}: {} for {} s", started["id"], self.name, self.ttl.as_secs_f64()));
-            aside(format!("afterwards: seawall chaos report {}", started["id"]));
+            line(format!(
+                "experiment {}: {} for {} s",
+                member(&started, "id"),
+                self.name,
+                self.ttl.as_secs_f64()
+            ));
+            aside(format!("afterwards: seawall chaos report {}", member(&started, "id")));
             return Ok(Verdict::Good);
         }
         let ms = |time: Duration| format!("{}ms", time.as_millis());
@@ -111,9 +116,9 @@ impl Arm {
             order.insert("ramp".to_owned(), Value::String(ms(self.ramp)));
         }
         let armed = desk.post("/admin/chaos/faults", &order).await?;
-        line(format!("fault {}: {} for {} s", armed["id"], self.name, self.ttl.as_secs_f64()));
+        line(format!("fault {}: {} for {} s", member(&armed, "id"), self.name, self.ttl.as_secs_f64()));
         let spared: Vec<&str> =
-            armed["spares"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            member(&armed, "spares").as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if !spared.is_empty() {
             aside(format!(
                 "{} would be left without a healthy failure domain: there, only delays act (--allow-total-outage)",
