@@ -118,7 +118,7 @@ pub(super) async fn deeds(State(admin): State<Shared>, request: Request, next: N
     };
     let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
     let response = next.run(Request::from_parts(head, body)).await;
-    audit.operator(Deed { method, path, order, status: response.status().as_u16(), from: None });
+    audit.operator(Deed { method, path, order, status: response.status().as_u16() });
     response
 }
 

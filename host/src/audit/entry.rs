@@ -76,8 +76,6 @@ pub struct Deed {
     pub order: String,
     /// The answer's status.
     pub status: u16,
-    /// The address that it came from, where known.
-    pub from: Option<String>,
 }
 
 /// What an entry is about.

@@ -92,6 +92,10 @@ impl Counters {
         }
     }
 
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// All is well again; whether it was not.
     pub(super) fn well(&self) -> bool {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()

@@ -148,6 +148,11 @@ impl Store {
         Ok(new)
     }
 
+    /// Writes what stands there already, to see whether that is possible.
+    pub(super) fn try_write(&self) -> Result<(), StoreError> {
+        Ok(self.connection.pragma_update(None, "user_version", VERSION)?)
+    }
+
     /// Entries with ids of a run, from its first on and before `end`.
     pub(super) fn count(&self, run: Run, end: u64) -> Result<u64, StoreError> {
         let count: i64 = self.connection.query_row(

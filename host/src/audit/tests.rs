@@ -95,6 +95,5 @@ fn deed(order: &str) -> Deed {
         path: "/admin/chaos/faults".to_owned(),
         order: order.to_owned(),
         status: 201,
-        from: None,
     }
 }

@@ -145,9 +145,21 @@ impl Writer {
             self.shared.counters.database_bytes.store(bytes, Relaxed);
         }
         let done = self.take_in_own().and_then(|()| self.take_in_dead()).and_then(|()| self.retain());
-        match done {
-            Ok(()) => self.shared.well(),
+        match done.and_then(|()| self.try_again()) {
+            Ok(()) => {}
             Err(error) => self.gave_up(&error),
+        }
+    }
+
+    /// After trouble nothing is well before something could be written.
+    fn try_again(&self) -> Result<(), StoreError> {
+        match &self.store {
+            Some(store) if self.shared.counters.is_in_trouble() => {
+                store.try_write()?;
+                self.shared.well();
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
