@@ -38,7 +38,8 @@ use crate::ingress::Ingress;
 use crate::shutdown::{Patience, Phase, Shutdown, signal};
 use crate::state::{AdminToken, StateDir, StateError};
 use crate::tasks::Tasks;
-use crate::telemetry::Notes;
+use crate::telemetry::otlp::Otlp;
+use crate::telemetry::{Notes, OtlpSettings};
 use crate::transport::{CredentialError, Credentials, Transport, TransportSettings, TransportSetupError};
 
 /// Operators, their dashboards and scripts: few.
@@ -57,6 +58,8 @@ pub struct StartOptions {
     pub seed: Option<u64>,
     /// Components that came with the binary, by plugin id; none = those of this build.
     pub bundled: Option<Vec<(String, Cow<'static, [u8]>)>>,
+    /// Collectors of traces and metrics; none = nothing is sent.
+    pub otlp: Option<OtlpSettings>,
     /// Look for changes in the plugins directory while running.
     pub watch_plugins: bool,
     /// What takes secrets out of what is put on record; none = what the configuration says.
@@ -70,6 +73,7 @@ impl Default for StartOptions {
             pause: Patience::default().pause,
             seed: None,
             bundled: None,
+            otlp: None,
             watch_plugins: true,
             redaction: None,
         }
@@ -217,6 +221,11 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         phase: shutdown.watch(),
         started,
     });
+    if let Some(settings) = options.otlp {
+        let otlp = Arc::new(Otlp::new(settings)?);
+        notes.export_to(Arc::clone(&otlp));
+        operators.spawn("telemetry export", otlp.run(desk.clone(), shutdown.watch()));
+    }
     background.spawn("live stream", Arc::clone(notes.live()).run(desk.clone()));
     let term = |until| Term { watch: shutdown.watch(), until };
     let bounds = |connections| Bounds { connections, send: send_timeout };

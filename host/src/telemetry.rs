@@ -12,6 +12,7 @@ pub(crate) mod figures;
 pub(crate) mod live;
 mod metrics;
 pub(crate) mod names;
+pub(crate) mod otlp;
 pub(crate) mod prometheus;
 
 #[cfg(test)]
@@ -33,6 +34,8 @@ use self::figures::Sheet;
 use self::live::Live;
 pub(crate) use self::metrics::http::{HttpFigures, Visit};
 pub use self::metrics::{Metrics, Totals};
+use self::otlp::Otlp;
+pub use self::otlp::OtlpSettings;
 use crate::audit::Audit;
 use crate::config::{Config, LogFormat};
 
@@ -85,6 +88,8 @@ pub struct Notes {
     lab: Arc<Lab>,
     /// Set when the gateway serves; none where no trail is kept.
     audit: OnceLock<Audit>,
+    /// Set where spans go to a collector.
+    otlp: OnceLock<Arc<Otlp>>,
 }
 
 impl Default for Notes {
@@ -98,6 +103,7 @@ impl Notes {
     pub fn new() -> Self {
         Self {
             audit: OnceLock::new(),
+            otlp: OnceLock::new(),
             listeners: broadcast::Sender::new(LIVE_BUFFER),
             live: Arc::new(Live::new()),
             metrics: Metrics::new(),
@@ -110,6 +116,12 @@ impl Notes {
     /// What is worth it is put on record from now on. The first trail stays the one.
     pub fn keep_in(&self, audit: Audit) {
         drop(self.audit.set(audit));
+    }
+
+    /// Spans are recorded and handed over from now on.
+    pub(crate) fn export_to(&self, otlp: Arc<Otlp>) {
+        self.http.record(otlp.sampler());
+        drop(self.otlp.set(otlp));
     }
 
     /// What the configuration names is counted by itself from now on.
@@ -144,6 +156,9 @@ impl Notes {
         self.http.gather(sheet);
         self.metrics.gather(sheet, provider);
         self.live.gather(sheet);
+        if let Some(otlp) = self.otlp.get() {
+            otlp.gather(sheet);
+        }
     }
 
     /// What is known about the availability of targets and aliases.
@@ -165,6 +180,9 @@ impl Observer for Notes {
         self.lab.note(&note, now);
         if let Some(audit) = self.audit.get() {
             audit.note(&note);
+        }
+        if let (Some(otlp), Note::RequestEnded(record)) = (self.otlp.get(), &note) {
+            otlp.offer(record);
         }
         event::tell(&note, &mut Teller::Log);
         if self.listeners.receiver_count() > 0 {

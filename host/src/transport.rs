@@ -11,6 +11,7 @@ mod clients;
 mod connect;
 mod credentials;
 mod failure;
+mod report;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use seawall_core::ports::{Auth, Call, TransportFailure, Upstream, WireReply, Wir
 use self::address::Addresses;
 use self::body::AnswerBody;
 use self::clients::Clients;
+pub(crate) use self::report::Reporter;
 pub use self::credentials::{CredentialError, Credentials};
 
 /// Limits of the transport, already resolved.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::RequestBody;
@@ -105,16 +105,29 @@ impl Attempt {
             let message = format!("the adapter's request body cannot be used: {error}");
             self.plugin_failure(PluginFault { code: "P040", message, busy: false })
         })?;
+        let mut headers = plan.headers;
+        self.trace(&mut headers);
         Ok(WireRequest {
             provider: Arc::clone(&self.candidate.target().provider),
             auth: self.candidate.adapter.auth().clone(),
             base_url: Arc::clone(self.candidate.adapter.base_url()),
             path_and_query: plan.path_and_query,
             method: plan.method,
-            headers: plan.headers,
+            headers,
             body,
             connect_timeout: self.case.alias.timeouts.connect,
         })
+    }
+
+    /// The upstream learns which trace it belongs to, and nothing else that the client sent beside it.
+    fn trace(&self, headers: &mut HeaderMap) {
+        let Some(trace) = &self.case.request.trace else { return };
+        if let Ok(parent) = HeaderValue::try_from(trace.parent_of(self.number)) {
+            headers.insert(HeaderName::from_static("traceparent"), parent);
+        }
+        if let Some(state) = trace.state.as_deref().and_then(|state| HeaderValue::from_str(state).ok()) {
+            headers.insert(HeaderName::from_static("tracestate"), state);
+        }
     }
 
     /// Transport, with whatever chaos has armed for this attempt in between.

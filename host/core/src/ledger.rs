@@ -56,6 +56,7 @@ impl Ledger {
         });
         let record = Record {
             started: clock.wall(),
+            trace: request.trace.clone(),
             tenant: Arc::clone(&request.tenant),
             protocol: request.protocol,
             stream: request.facts.stream,

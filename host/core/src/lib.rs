@@ -36,3 +36,4 @@ pub mod target;
 pub mod targets;
 #[cfg(test)]
 mod testing;
+pub mod trace;

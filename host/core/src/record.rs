@@ -17,6 +17,7 @@ use crate::ports::PluginRef;
 use crate::request::{Protocol, RequestId};
 use crate::splice::Splice;
 use crate::target::TargetId;
+use crate::trace::Trace;
 
 /// What happened to one request, from its beginning to its end. Times are counted from `started`.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Record {
     pub id: RequestId,
     /// When it was resolved, by the wall clock.
     pub started: SystemTime,
+    /// Its place in a distributed trace, where it has one.
+    pub trace: Option<Arc<Trace>>,
     /// The client's partition.
     pub tenant: Arc<str>,
     /// The alias or target asked for.
@@ -127,6 +130,7 @@ impl Record {
         Self {
             id,
             started: UNIX_EPOCH,
+            trace: None,
             tenant: Arc::from("default"),
             model: model.into(),
             protocol: Protocol::Chat,

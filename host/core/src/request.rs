@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::RequestBody;
+use crate::trace::Trace;
 
 /// A protocol that bodies are written in: the client's, or the one an adapter is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +103,8 @@ pub struct Request {
     pub deadline: Option<Duration>,
     /// The client wants no answer put together from several (`x-seawall-strict`): a stream that breaks ends there.
     pub strict: bool,
+    /// Its place in a distributed trace, where it has one.
+    pub trace: Option<Arc<Trace>>,
     /// An operator asks for the faults of this name (`x-seawall-chaos`, with the operators' token).
     pub chaos: Option<Arc<str>>,
 }

@@ -206,6 +206,7 @@ pub(crate) fn request_of(protocol: Protocol, body: &serde_json::Value) -> Reques
         body: Arc::new(body),
         deadline: None,
         strict: false,
+        trace: None,
         chaos: None,
     }
 }

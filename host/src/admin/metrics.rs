@@ -17,6 +17,7 @@ use super::json::AdminError;
 use super::{Admin, Shared};
 use crate::telemetry::figures::{Label, Sheet};
 use crate::telemetry::names::{self, Metric, key};
+use crate::telemetry::otlp::Source;
 use crate::telemetry::prometheus;
 
 pub(super) async fn metrics(State(admin): State<Shared>) -> Response {
@@ -32,6 +33,16 @@ pub(super) async fn metrics(State(admin): State<Shared>) -> Response {
             let message = "the metrics could not be written; this is a defect";
             AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "unwritable", message).into_response()
         }
+    }
+}
+
+impl Source for Admin {
+    fn sheet(&self) -> Sheet {
+        Admin::sheet(self)
+    }
+
+    fn provider(&self, name: &str) -> Option<String> {
+        self.plugins.current().adapters.get(name).map(|adapter| adapter.telemetry_name().to_owned())
     }
 }
 

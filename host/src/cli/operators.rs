@@ -1,5 +1,7 @@
 //! What an operator is told about the admin interface: where it is, and a command that opens it.
 
+use crate::config::Environment;
+use crate::telemetry::OtlpSettings;
 use secrecy::ExposeSecret as _;
 
 use crate::config::Config;
@@ -26,4 +28,13 @@ pub(super) fn lines(config: &Config, running: &Running) -> Vec<String> {
     };
     lines.push(format!("curl -s http://{admin}/admin/status -H \"authorization: Bearer {token}\""));
     lines
+}
+
+/// The collectors that the environment names. What is wrong there is said and costs no start: who measures must never
+/// keep the gateway from serving.
+pub(super) fn collectors() -> Option<OtlpSettings> {
+    OtlpSettings::from_env(&Environment::Process).unwrap_or_else(|why| {
+        tracing::warn!(why, "no traces and metrics are sent to a collector");
+        None
+    })
 }

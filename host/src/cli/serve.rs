@@ -30,7 +30,9 @@ impl Serve {
         }
         let format = telemetry::init(config.server.log_format);
         plugins::announce_first_start(&config.state_dir);
-        let running = server::start(config.clone(), StartOptions::default()).await?;
+        let otlp = operators::collectors();
+        let options = StartOptions { otlp, ..StartOptions::default() };
+        let running = server::start(config.clone(), options).await?;
         if let Err(unusable) = plugins::all_or_warn(&config, &running.plugins, format) {
             running.shutdown().await;
             return Err(unusable);

@@ -91,11 +91,13 @@ impl Ingress {
         body: &mut Body,
     ) -> Result<(Request, Place), ClientError> {
         let Knock { tenant, deadline, strict, chaos, place } = knock;
+        let trace = self.http.trace(&head.headers, &self.random);
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
         let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
-        let request = Request { id, protocol, tenant, facts, body: Arc::new(body), deadline, strict, chaos };
+        let body = Arc::new(body);
+        let request = Request { id, protocol, tenant, facts, body, deadline, strict, trace, chaos };
         Ok((request, place))
     }
 }

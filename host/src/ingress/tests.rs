@@ -405,3 +405,17 @@ async fn a_full_gateway_refuses_at_once_and_every_end_makes_room() {
     assert!(tokio::time::timeout(Duration::from_secs(1), leaving).await.is_err());
     assert_eq!(gate.call(post("/v1/chat/completions", &[], STREAMED)).await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_callers_trace_is_taken_in_and_nothing_else_beside_it() {
+    let gate = Gate::new(OPEN, answer);
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let headers = [("traceparent", parent), ("tracestate", "a=1"), ("baggage", "key=canary")];
+    gate.call(post("/v1/chat/completions", &headers, CHAT)).await;
+    gate.call(post("/v1/chat/completions", &[("traceparent", "nonsense")], CHAT)).await;
+    let seen = gate.handler.seen.lock().unwrap();
+    let trace = seen[0].trace.as_ref().unwrap();
+    assert_eq!((trace.parent_of(1), trace.state.as_deref()), (parent.to_owned(), Some("a=1")));
+    assert!(!format!("{trace:?}").contains("canary"));
+    assert_eq!(seen[1].trace, None, "what cannot be read begins nothing");
+}

@@ -9,7 +9,7 @@
 mod alias;
 pub(super) mod http;
 mod rare;
-mod target;
+pub(super) mod target;
 mod totals;
 
 use std::collections::HashMap;

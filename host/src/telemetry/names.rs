@@ -48,6 +48,16 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
+    /// In the notation of OpenTelemetry (UCUM).
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::Seconds => "s",
+            Self::Tokens => "{token}",
+            Self::Bytes => "By",
+        }
+    }
+
     /// What Prometheus' names end in.
     pub(crate) fn suffix(self) -> Option<&'static str> {
         match self {
@@ -121,9 +131,25 @@ pub(crate) mod key {
     pub(crate) const GEN_AI_PROVIDER: &str = "gen_ai.provider.name";
     pub(crate) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
     pub(crate) const GEN_AI_TOKEN_TYPE: &str = "gen_ai.token.type";
+    pub(crate) const GEN_AI_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+    pub(crate) const GEN_AI_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+    pub(crate) const GEN_AI_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+    pub(crate) const GEN_AI_STREAM: &str = "gen_ai.request.stream";
     pub(crate) const HTTP_METHOD: &str = "http.request.method";
     pub(crate) const HTTP_ROUTE: &str = "http.route";
     pub(crate) const HTTP_STATUS: &str = "http.response.status_code";
+    pub(crate) const SERVICE_NAME: &str = "service.name";
+    pub(crate) const SERVICE_VERSION: &str = "service.version";
+
+    pub(crate) const SPAN_ALIAS: &str = "seawall.alias";
+    pub(crate) const SPAN_ATTEMPTS: &str = "seawall.attempts";
+    pub(crate) const SPAN_END: &str = "seawall.attempt.end";
+    pub(crate) const SPAN_FAULT: &str = "seawall.fault.injected";
+    pub(crate) const SPAN_GENERATION: &str = "seawall.plugin.generation";
+    pub(crate) const SPAN_OUTCOME: &str = "seawall.outcome";
+    pub(crate) const SPAN_PURPOSE: &str = "seawall.attempt.purpose";
+    pub(crate) const SPAN_REQUEST: &str = "seawall.request.id";
+    pub(crate) const SPAN_TARGET: &str = "seawall.target";
 }
 
 use key::{

@@ -105,7 +105,7 @@ fn pick(known: &[(Duration, Client)], connect: Duration) -> Option<Client> {
     found.map(|(_, client)| client.clone())
 }
 
-fn tls_config() -> Result<ClientConfig, TransportSetupError> {
+pub(super) fn tls_config() -> Result<ClientConfig, TransportSetupError> {
     let builder = || {
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

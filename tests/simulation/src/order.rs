@@ -78,6 +78,7 @@ impl Order {
             body: Arc::new(body),
             deadline: self.deadline,
             strict: false,
+            trace: None,
             chaos: None,
         })
     }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use http::HeaderMap;
+use seawall_core::random::Random;
 use seawall_core::request::Protocol;
+use seawall_core::trace::Trace;
 use tokio::time::Instant;
 
 use super::super::figures::{Histogram, Label, REQUEST_TIMES, Sheet};
 use super::super::names::{self, key};
+use super::super::otlp::Sampler;
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Chat, Protocol::Messages, Protocol::Embeddings];
 /// Statuses 100 to 599.
@@ -20,7 +24,11 @@ const CLIENT_LEFT: u16 = 499;
 
 /// The data port in numbers.
 #[derive(Debug)]
-pub(crate) struct HttpFigures([Arc<Route>; PROTOCOLS.len()]);
+pub(crate) struct HttpFigures {
+    routes: [Arc<Route>; PROTOCOLS.len()],
+    /// Set where spans are recorded.
+    sampler: OnceLock<Sampler>,
+}
 
 #[derive(Debug)]
 struct Route {
@@ -40,18 +48,19 @@ pub(crate) struct Visit {
 
 impl Default for HttpFigures {
     fn default() -> Self {
-        Self(PROTOCOLS.map(|protocol| {
+        let routes = PROTOCOLS.map(|protocol| {
             let path = protocol.path();
             let durations = (0..STATUSES).map(|_| OnceLock::new()).collect();
             Arc::new(Route { path, active: AtomicU64::new(0), durations })
-        }))
+        });
+        Self { routes, sampler: OnceLock::new() }
     }
 }
 
 impl HttpFigures {
     /// A request has come in.
     pub(crate) fn enter(&self, protocol: Protocol) -> Visit {
-        let [chat, messages, embeddings] = &self.0;
+        let [chat, messages, embeddings] = &self.routes;
         let route = match protocol {
             Protocol::Chat => chat,
             Protocol::Messages => messages,
@@ -61,8 +70,32 @@ impl HttpFigures {
         Visit { route: Arc::clone(route), began: Instant::now(), status: CLIENT_LEFT }
     }
 
+    /// Spans are recorded from now on.
+    pub(in super::super) fn record(&self, sampler: Sampler) {
+        // The first word counts.
+        let _ = self.sampler.set(sampler);
+    }
+
+    /// The request's place in a trace: the caller's where it sent one, with a span of our own where spans are recorded.
+    pub(crate) fn trace(&self, headers: &HeaderMap, random: &Random) -> Option<Arc<Trace>> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let caller = header("traceparent").and_then(|parent| Trace::parse(parent, header("tracestate")));
+        let Some(sampler) = self.sampler.get() else { return caller.map(Arc::new) };
+        let (low, span) = (random.next_u64(), random.next_u64());
+        Some(Arc::new(match caller {
+            Some(caller) => {
+                let sampled = sampler.wants(Some(caller.sampled), low);
+                Trace { sampled, ..caller.with_span(span) }
+            }
+            None => {
+                let trace_id = (u128::from(random.next_u64()) << 64) | u128::from(low);
+                Trace::begin(trace_id, span, sampler.wants(None, low))
+            }
+        }))
+    }
+
     pub(crate) fn gather(&self, sheet: &mut Sheet) {
-        for route in &self.0 {
+        for route in &self.routes {
             let labels = || -> [Label; 2] {
                 [(key::HTTP_METHOD, "POST".into()), (key::HTTP_ROUTE, route.path.into())]
             };
