@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::json::AdminError;
 use super::{Admin, Shared};
+use crate::audit::Audit;
 use crate::telemetry::figures::{Label, Sheet};
 use crate::telemetry::names::{self, Metric, key};
 use crate::telemetry::otlp::Source;
@@ -59,6 +60,7 @@ impl Admin {
         }
         self.put_availability(&mut sheet);
         self.put_plugins(&mut sheet);
+        self.put_audit(&mut sheet);
         sheet.put(&names::FAULTS_ARMED, [], self.chaos.list().len());
         self.ingress.gather(&mut sheet);
         sheet.put(&names::TASKS_PANICKED, [], self.tasks.panicked());
@@ -95,6 +97,23 @@ impl Admin {
                 }
             }
         }
+    }
+
+    fn put_audit(&self, sheet: &mut Sheet) {
+        let Some(figures) = self.audit.as_ref().map(Audit::figures) else { return };
+        let entries = [
+            ("produced", figures.produced),
+            ("stored", figures.stored),
+            ("dropped", figures.dropped),
+            ("recovered", figures.recovered),
+        ];
+        for (result, count) in entries {
+            sheet.put(&names::AUDIT_ENTRIES, [(key::RESULT, result.into())], count);
+        }
+        sheet.put(&names::AUDIT_SPILLED, [], figures.spilled);
+        sheet.put(&names::AUDIT_LOST, [], figures.lost_at_most);
+        sheet.put(&names::AUDIT_TROUBLE, [], u64::from(figures.trouble.is_some()));
+        sheet.put(&names::AUDIT_SIZE, [], figures.database_bytes);
     }
 
     fn put_plugins(&self, sheet: &mut Sheet) {

@@ -250,6 +250,12 @@ async fn the_trail_is_paged_shown_and_exported() {
     assert_eq!(ask("/admin/audit/4").await["entry"]["model"], "fast");
     assert_eq!(ask("/admin/audit/status").await["stored"], 5);
     assert_eq!(ask("/admin/status").await["audit"]["stored"], 5);
+    let page = call(&routes, Method::GET, "/metrics", &[TOKEN], "").await;
+    let page = page.into_body().collect().await.unwrap().to_bytes();
+    let page = std::str::from_utf8(&page).unwrap();
+    for line in [r#"seawall_audit_entries_total{result="stored"} 5"#, "seawall_audit_spilled 0"] {
+        assert!(page.lines().any(|found| found == line), "{line} is missing in {page}");
+    }
 
     let export = call(&routes, Method::GET, "/admin/audit/export?kind=request", &[TOKEN], "").await;
     assert_eq!(export.headers()["content-type"], "application/x-ndjson");

@@ -4,7 +4,7 @@
 //! Labels are bounded by the configuration. Aliases and targets that it names have places of their own, made before the
 //! first request; whatever a client makes up counts for `other`, of its provider where that is known. A note costs a
 //! lookup or two and a few atomic additions: no allocation, no lock but in what is rare (a changed breaker, an injected
-//! fault, a plugin's fault).
+//! fault, a plugin's fault, a refused request).
 
 mod alias;
 pub(super) mod http;
@@ -12,6 +12,7 @@ mod rare;
 pub(super) mod target;
 mod totals;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,10 +22,11 @@ use seawall_core::record::Record;
 use seawall_core::target::{ProviderName, TargetId};
 
 use self::alias::AliasFigures;
+use self::rare::Rare;
 use self::target::TargetFigures;
 pub use self::totals::Totals;
 use super::figures::{Counter, Sheet};
-use super::names;
+use super::names::{self, key};
 use crate::config::Config;
 
 /// The label of what no configuration names.
@@ -35,7 +37,7 @@ const OTHER: &str = "other";
 pub struct Metrics {
     places: ArcSwap<Places>,
     started: Counter,
-    refused: Counter,
+    refused: Rare,
     second_rounds: Counter,
     wasted_tokens: Counter,
 }
@@ -95,7 +97,7 @@ impl Metrics {
         Self {
             places: ArcSwap::from_pointee(Places::none()),
             started: Counter::default(),
-            refused: Counter::default(),
+            refused: Rare::default(),
             second_rounds: Counter::default(),
             wasted_tokens: Counter::default(),
         }
@@ -128,7 +130,9 @@ impl Metrics {
         let places = self.places.load();
         match note {
             Note::RequestStarted { .. } => self.started.one(),
-            Note::RequestRefused { .. } => self.refused.one(),
+            Note::RequestRefused { status, code, .. } => {
+                self.refused.one([Cow::Owned(status.to_string()), Cow::Owned(code.clone())]);
+            }
             Note::Skipped { target, gate, .. } => places.target(target).skipped(*gate),
             Note::AttemptStarted { target, probe, .. } => places.target(target).started(*probe),
             Note::AttemptFailed { target, failure, .. } => places.target(target).failed(failure.class),
@@ -158,7 +162,9 @@ impl Metrics {
     pub(crate) fn gather(&self, sheet: &mut Sheet, provider: &dyn Fn(&str) -> Option<String>) {
         let places = self.places.load();
         sheet.put(&names::REQUESTS_STARTED, [], &self.started);
-        sheet.put(&names::REQUESTS_REFUSED, [], &self.refused);
+        for ([status, code], count) in self.refused.read() {
+            sheet.put(&names::REQUESTS_REFUSED, [(key::HTTP_STATUS, status), (key::CODE, code)], count);
+        }
         sheet.put(&names::SECOND_ROUNDS, [], &self.second_rounds);
         sheet.put(&names::HEDGE_WASTE, [], &self.wasted_tokens);
         for alias in places.all_aliases() {

@@ -45,6 +45,8 @@ pub(crate) enum Unit {
     Seconds,
     /// Tokens.
     Tokens,
+    /// Bytes.
+    Bytes,
 }
 
 impl Unit {
@@ -55,6 +57,7 @@ impl Unit {
             Self::Seconds => "s",
             Self::Tokens => "{token}",
             Self::Bytes => "By",
+            Self::Bytes => "By",
         }
     }
 
@@ -62,6 +65,7 @@ impl Unit {
     pub(crate) fn suffix(self) -> Option<&'static str> {
         match self {
             Self::Seconds => Some("seconds"),
+            Self::Bytes => Some("bytes"),
             // Words in braces are annotations and no part of a name.
             Self::One | Self::Tokens => None,
         }
@@ -185,7 +189,8 @@ metrics! {
         "Tokens of an upstream call, as its provider counted them.") };
 
     REQUESTS_STARTED = counter("seawall.requests.started", &[], "Requests that came in and were resolved.");
-    REQUESTS_REFUSED = counter("seawall.requests.refused", &[], "Requests that were refused before that.");
+    REQUESTS_REFUSED = counter("seawall.requests.refused", &[HTTP_STATUS, CODE],
+        "Requests that were refused before that: no key, no such model, no room.");
     REQUESTS = counter("seawall.requests", &[ALIAS, OUTCOME], "Requests that ended, by what became of them.");
     REQUEST_DURATION = seconds("seawall.request.duration", &[ALIAS],
         "From a request's resolving to its end, all attempts included.");
@@ -235,6 +240,13 @@ metrics! {
     INGRESS_IN_FLIGHT = gauge("seawall.ingress.in_flight", &[], "Places for requests that are taken.");
     INGRESS_QUEUED = gauge("seawall.ingress.queued", &[], "Requests that wait for a place.");
     INGRESS_REFUSED = counter("seawall.ingress.refused", &[], "Requests refused because there was no room.");
+
+    AUDIT_ENTRIES = counter("seawall.audit.entries", &[RESULT],
+        "Entries of the audit trail: produced, and of those stored and dropped; recovered from earlier runs.");
+    AUDIT_SPILLED = gauge("seawall.audit.spilled", &[], "Of the entries, those that wait in the spill file.");
+    AUDIT_LOST = gauge("seawall.audit.lost_at_most", &[], "Ids of earlier runs that are on record nowhere, at most.");
+    AUDIT_TROUBLE = gauge("seawall.audit.trouble", &[], "1 while the trail cannot be written as it should be.");
+    AUDIT_SIZE = Metric { unit: Unit::Bytes, ..gauge("seawall.audit.database", &[], "Content of the trail's database.") };
 
     QUEUE_DROPPED = counter("seawall.queue.dropped", &[QUEUE], "What a full queue of the telemetry lost.");
     WATCHERS = gauge("seawall.stream.watchers", &[], "Open live streams of the admin interface.");

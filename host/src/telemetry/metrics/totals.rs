@@ -53,7 +53,7 @@ impl Metrics {
         let places = self.places.load();
         let mut totals = Totals {
             requests_started: self.started.get(),
-            requests_refused: self.refused.get(),
+            requests_refused: self.refused.sum(),
             wasted_prompt_tokens: self.wasted_tokens.get(),
             second_rounds: self.second_rounds.get(),
             ..Totals::default()
