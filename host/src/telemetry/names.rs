@@ -57,7 +57,6 @@ impl Unit {
             Self::Seconds => "s",
             Self::Tokens => "{token}",
             Self::Bytes => "By",
-            Self::Bytes => "By",
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{ask, hello};
 use crate::note::{Note, Outcome};
 use crate::request::Protocol;
-use crate::testing::{Script, World, error};
+use crate::testing::{self, Script, World, error};
 
 #[tokio::test(start_paused = true)]
 async fn after_three_failures_a_dead_target_is_left_alone() {
