@@ -43,7 +43,7 @@ impl Walk {
     fn twin_if_needed(&self, candidate: &Candidate, better: bool) {
         let probes = candidate.is_off() && self.case.alias.probe == Probe::Twin;
         let samples = better && !candidate.is_off() && self.case.is_cheap_enough_to_repeat();
-        if !samples && !(probes && candidate.wants_probe()) {
+        if !(samples || probes && candidate.wants_probe()) {
             return;
         }
         let (case, candidate) =
