@@ -28,8 +28,8 @@ use seawall_core::ports::{Auth, Call, TransportFailure, Upstream, WireReply, Wir
 use self::address::Addresses;
 use self::body::AnswerBody;
 use self::clients::Clients;
-pub(crate) use self::report::Reporter;
 pub use self::credentials::{CredentialError, Credentials};
+pub(crate) use self::report::Reporter;
 
 /// Limits of the transport, already resolved.
 #[derive(Clone, Debug)]

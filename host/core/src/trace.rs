@@ -40,7 +40,8 @@ impl Trace {
         let trace_id = u128::from_str_radix(trace, 16).ok().filter(|id| *id != 0)?;
         let span_id = u64::from_str_radix(span, 16).ok().filter(|id| *id != 0)?;
         let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        let fits = |state: &&str| state.len() <= LONGEST_STATE && state.bytes().all(|b| (0x20..0x7f).contains(&b));
+        let fits =
+            |state: &&str| state.len() <= LONGEST_STATE && state.bytes().all(|b| (0x20..0x7f).contains(&b));
         let state = state.filter(fits).map(Box::from);
         Some(Self { trace_id, span_id, parent: None, sampled, recorded: false, state })
     }
@@ -53,7 +54,14 @@ impl Trace {
 
     /// A trace that begins here.
     pub fn begin(trace_id: u128, span_id: u64, sampled: bool) -> Self {
-        Self { trace_id: trace_id.max(1), span_id: span_id.max(1), parent: None, sampled, recorded: true, state: None }
+        Self {
+            trace_id: trace_id.max(1),
+            span_id: span_id.max(1),
+            parent: None,
+            sampled,
+            recorded: true,
+            state: None,
+        }
     }
 
     /// The span of an attempt, from 1. The same here and in the record of the request, without being kept anywhere.
@@ -77,10 +85,16 @@ mod tests {
     #[test]
     fn what_comes_in_is_read_as_the_specification_says() {
         let trace = Trace::parse(GOOD, Some("a=1,b=2")).unwrap();
-        assert_eq!((trace.trace_id, trace.span_id), (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7));
+        assert_eq!(
+            (trace.trace_id, trace.span_id),
+            (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7)
+        );
         assert!(trace.sampled && !trace.recorded);
         assert_eq!(trace.state.as_deref(), Some("a=1,b=2"));
-        assert!(Trace::parse(&GOOD.replace("00-4", "cc-4").replace("-01", "-01-more"), None).is_some(), "a later version");
+        assert!(
+            Trace::parse(&GOOD.replace("00-4", "cc-4").replace("-01", "-01-more"), None).is_some(),
+            "a later version"
+        );
         assert!(!Trace::parse(&GOOD.replace("-01", "-02"), None).unwrap().sampled);
         for bad in [
             "",
@@ -107,6 +121,9 @@ mod tests {
         assert_eq!((ours.span_id, ours.parent), (7, Some(0x00f0_67aa_0ba9_02b7)));
         let spans: std::collections::BTreeSet<u64> = (0..100).map(|number| ours.attempt(number)).collect();
         assert_eq!(spans.len(), 100);
-        assert_eq!(ours.parent_of(2), format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", ours.attempt(2)));
+        assert_eq!(
+            ours.parent_of(2),
+            format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", ours.attempt(2))
+        );
     }
 }

@@ -67,7 +67,8 @@ impl Demo {
                 lane.pace_ms = PACE_MS;
             });
         }
-        let options = StartOptions { pause: Duration::ZERO, otlp: operators::collectors(), ..StartOptions::default() };
+        let options =
+            StartOptions { pause: Duration::ZERO, otlp: operators::collectors(), ..StartOptions::default() };
         plugins::announce_first_start(&config.state_dir);
         let running = server::start(config.clone(), options).await?;
         let notes = running.notes.subscribe();

@@ -158,7 +158,8 @@ impl Otlp {
     fn resource(&self) -> Resource {
         let own = [(key::SERVICE_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
         let told = self.settings.resource.iter().cloned();
-        let attributes = own.into_iter().chain(told).map(|(name, value)| attribute(&name, Any::StringValue(value)));
+        let attributes =
+            own.into_iter().chain(told).map(|(name, value)| attribute(&name, Any::StringValue(value)));
         Resource { attributes: attributes.collect(), ..Resource::default() }
     }
 }
@@ -181,7 +182,10 @@ impl Health {
             }
             Err(why) => {
                 if !std::mem::replace(&mut self.broken, true) {
-                    tracing::warn!(why, "the collector does not take telemetry; requests go on, spans are dropped");
+                    tracing::warn!(
+                        why,
+                        "the collector does not take telemetry; requests go on, spans are dropped"
+                    );
                 }
                 false
             }

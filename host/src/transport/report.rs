@@ -23,7 +23,8 @@ impl Reporter {
         timeout: Duration,
     ) -> Result<Self, TransportSetupError> {
         let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or_else(|| TransportSetupError::Client("the collector's address is no HTTP URL".into()))?;
+        let url =
+            url.ok_or_else(|| TransportSetupError::Client("the collector's address is no HTTP URL".into()))?;
         let mut always = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::try_from(name.as_str()).ok();

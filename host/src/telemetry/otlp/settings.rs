@@ -68,7 +68,10 @@ impl Sampler {
             "always_on" => Ok(Self { parent, share: 1.0 }),
             "always_off" => Ok(Self { parent, share: 0.0 }),
             "traceidratio" => Ok(Self { parent, share: share()? }),
-            _ => Err("OTEL_TRACES_SAMPLER is always_on, always_off or traceidratio, each also as parentbased_...".to_owned()),
+            _ => Err(
+                "OTEL_TRACES_SAMPLER is always_on, always_off or traceidratio, each also as parentbased_..."
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -91,25 +94,30 @@ impl OtlpSettings {
 
     /// What the environment asks for; none where it names no collector.
     pub fn from_env(env: &Environment) -> Result<Option<Self>, String> {
-        let get = |name: &str| env.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let get =
+            |name: &str| env.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         if get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(None);
         }
         let general = get("OTEL_EXPORTER_OTLP_ENDPOINT");
         let wanted = |exporter: &str| get(exporter).is_none_or(|kind| kind == "otlp");
-        let one = |own: &str, exporter: &str, made: Option<String>| {
-            get(own).or(made).filter(|_| wanted(exporter))
-        };
+        let one =
+            |own: &str, exporter: &str, made: Option<String>| get(own).or(made).filter(|_| wanted(exporter));
         let usual = general.as_deref().map(Self::to);
         let made = |pick: fn(&Self) -> &Option<String>| usual.as_ref().and_then(|usual| pick(usual).clone());
-        let traces = one("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER", made(|usual| &usual.traces));
+        let traces =
+            one("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER", made(|usual| &usual.traces));
         let metrics =
             one("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_METRICS_EXPORTER", made(|usual| &usual.metrics));
         if traces.is_none() && metrics.is_none() {
             return Ok(None);
         }
-        if let Some(other) = get("OTEL_EXPORTER_OTLP_PROTOCOL").filter(|protocol| *protocol != "http/protobuf") {
-            return Err(format!("OTEL_EXPORTER_OTLP_PROTOCOL is `{other}`; this gateway speaks http/protobuf"));
+        if let Some(other) =
+            get("OTEL_EXPORTER_OTLP_PROTOCOL").filter(|protocol| *protocol != "http/protobuf")
+        {
+            return Err(format!(
+                "OTEL_EXPORTER_OTLP_PROTOCOL is `{other}`; this gateway speaks http/protobuf"
+            ));
         }
         let millis = |name: &str, usual: Duration| match get(name).map(|value| value.parse()) {
             None => Ok(usual),
@@ -128,7 +136,8 @@ impl OtlpSettings {
         let named = get("OTEL_SERVICE_NAME");
         if named.is_some() || !resource.iter().any(|(name, _)| name == super::key::SERVICE_NAME) {
             resource.retain(|(name, _)| name != super::key::SERVICE_NAME);
-            resource.push((super::key::SERVICE_NAME.to_owned(), named.unwrap_or_else(|| "seawall".to_owned())));
+            resource
+                .push((super::key::SERVICE_NAME.to_owned(), named.unwrap_or_else(|| "seawall".to_owned())));
         }
         Ok(Some(Self { traces, metrics, headers, resource, ..settings }))
     }

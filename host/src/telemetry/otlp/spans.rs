@@ -25,17 +25,15 @@ pub(super) fn message(
 ) -> ExportTraceServiceRequest {
     let spans = records.iter().flat_map(|record| of(record, source)).collect();
     let of_scope = ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() };
-    let of_resource = ResourceSpans {
-        resource: Some(resource),
-        scope_spans: vec![of_scope],
-        ..ResourceSpans::default()
-    };
+    let of_resource =
+        ResourceSpans { resource: Some(resource), scope_spans: vec![of_scope], ..ResourceSpans::default() };
     ExportTraceServiceRequest { resource_spans: vec![of_resource] }
 }
 
 fn of(record: &Record, source: &dyn Source) -> Vec<Span> {
     let Some(trace) = &record.trace else { return Vec::new() };
-    let attempts = (1..).zip(&record.attempts).map(|(number, attempt)| call(record, trace, number, attempt, source));
+    let attempts =
+        (1..).zip(&record.attempts).map(|(number, attempt)| call(record, trace, number, attempt, source));
     std::iter::once(server(record, trace)).chain(attempts).collect()
 }
 
@@ -98,7 +96,10 @@ fn call(record: &Record, trace: &Trace, place: u32, attempt: &Attempted, source:
         first.map(|first| attribute(key::GEN_AI_FIRST_CHUNK, Any::DoubleValue(first.as_secs_f64()))),
         tokens.map(|tokens| number(key::GEN_AI_INPUT_TOKENS, tokens.input_tokens)),
         tokens.map(|tokens| number(key::GEN_AI_OUTPUT_TOKENS, tokens.output_tokens)),
-        attempt.failure().and_then(|broke| broke.status).map(|status| number(key::HTTP_STATUS, status.into())),
+        attempt
+            .failure()
+            .and_then(|broke| broke.status)
+            .map(|status| number(key::HTTP_STATUS, status.into())),
         attempt.injected().map(|injected| text(key::SPAN_FAULT, &injected.kind)),
         error.map(|error| text(key::ERROR_TYPE, error)),
     ];

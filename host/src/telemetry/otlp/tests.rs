@@ -61,7 +61,8 @@ async fn receive(mut socket: TcpStream, status: &'static str, posts: Arc<Mutex<V
         let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
         if let Some(end) = head_end {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
             let length = length.unwrap_or(0);
             if bytes.len() >= end + length {
                 let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -126,7 +127,10 @@ async fn a_collector_gets_spans_of_sampled_requests_and_at_the_end_the_metrics()
     otlp.offer(&traced(2, true));
 
     let (_, head, body) = collector.posted("/v1/traces").await;
-    assert!(head.contains("content-type: application/x-protobuf") && head.contains("x-key: canary"), "{head}");
+    assert!(
+        head.contains("content-type: application/x-protobuf") && head.contains("x-key: canary"),
+        "{head}"
+    );
     let message = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
     let resource = attributes(&message.resource_spans[0].resource.as_ref().unwrap().attributes);
     assert_eq!(resource["service.name"], "seawall");
@@ -140,17 +144,29 @@ async fn a_collector_gets_spans_of_sampled_requests_and_at_the_end_the_metrics()
     assert_eq!((server.name.as_str(), server.kind), ("POST /v1/chat/completions", 2));
     let told = attributes(&server.attributes);
     assert_eq!(told["seawall.request.id"], "req_0000000000000002");
-    assert_eq!((told["seawall.outcome"].as_str(), told["http.response.status_code"].as_str()), ("fallback", "200"));
+    assert_eq!(
+        (told["seawall.outcome"].as_str(), told["http.response.status_code"].as_str()),
+        ("fallback", "200")
+    );
     for span in [failed, answered] {
         assert_eq!((&span.parent_span_id, span.kind), (&server.span_id, 3));
     }
     assert_eq!(failed.name, "chat m");
     let told = attributes(&failed.attributes);
-    assert_eq!((told["error.type"].as_str(), told["http.response.status_code"].as_str()), ("overloaded", "529"));
+    assert_eq!(
+        (told["error.type"].as_str(), told["http.response.status_code"].as_str()),
+        ("overloaded", "529")
+    );
     assert_eq!(failed.status.as_ref().unwrap().code, 2);
     let told = attributes(&answered.attributes);
-    assert_eq!((told["gen_ai.provider.name"].as_str(), told["gen_ai.request.model"].as_str()), ("vendor", "m"));
-    assert_eq!((told["gen_ai.usage.input_tokens"].as_str(), told["gen_ai.usage.output_tokens"].as_str()), ("300", "20"));
+    assert_eq!(
+        (told["gen_ai.provider.name"].as_str(), told["gen_ai.request.model"].as_str()),
+        ("vendor", "m")
+    );
+    assert_eq!(
+        (told["gen_ai.usage.input_tokens"].as_str(), told["gen_ai.usage.output_tokens"].as_str()),
+        ("300", "20")
+    );
     assert_eq!(told["gen_ai.response.time_to_first_chunk"], "0.2");
     assert_eq!(answered.end_time_unix_nano - answered.start_time_unix_nano, 900_000_000);
 
@@ -159,7 +175,10 @@ async fn a_collector_gets_spans_of_sampled_requests_and_at_the_end_the_metrics()
     let (_, _, body) = collector.posted("/v1/metrics").await;
     let message = ExportMetricsServiceRequest::decode(body.as_slice()).unwrap();
     let metrics = &message.resource_metrics[0].scope_metrics[0].metrics;
-    assert_eq!((metrics[0].name.as_str(), metrics[1].name.as_str()), ("seawall.chaos.armed", "seawall.requests"));
+    assert_eq!(
+        (metrics[0].name.as_str(), metrics[1].name.as_str()),
+        ("seawall.chaos.armed", "seawall.requests")
+    );
     let Some(Data::Sum(sum)) = &metrics[1].data else { panic!("{metrics:?}") };
     assert!(sum.is_monotonic);
     assert_eq!(attributes(&sum.data_points[0].attributes)["alias"], "fast");
