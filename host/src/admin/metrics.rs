@@ -63,22 +63,10 @@ impl Admin {
         self.put_audit(&mut sheet);
         sheet.put(&names::FAULTS_ARMED, [], self.chaos.list().len());
         self.ingress.gather(&mut sheet);
-        self.put_audit(&mut sheet);
         sheet.put(&names::TASKS_PANICKED, [], self.tasks.panicked());
         sheet.put(&names::UPTIME, [], self.started.elapsed());
         sheet.put(&names::BUILD, [(key::VERSION, env!("CARGO_PKG_VERSION").into())], 1_u64);
         sheet
-    }
-
-    fn put_audit(&self, sheet: &mut Sheet) {
-        let Some(audit) = &self.audit else { return };
-        let figures = audit.figures();
-        sheet.put(&names::AUDIT_PRODUCED, [], figures.produced);
-        sheet.put(&names::AUDIT_STORED, [], figures.stored);
-        sheet.put(&names::AUDIT_SPILLED, [], figures.spilled);
-        sheet.put(&names::AUDIT_DROPPED, [], figures.dropped);
-        sheet.put(&names::AUDIT_QUEUE_DEPTH, [], figures.under_way);
-        sheet.put(&names::AUDIT_TROUBLE, [], u64::from(figures.trouble.is_some()));
     }
 
     fn put_availability(&self, sheet: &mut Sheet) {

@@ -249,12 +249,6 @@ metrics! {
 
     QUEUE_DROPPED = counter("seawall.queue.dropped", &[QUEUE], "What a full queue of the telemetry lost.");
     WATCHERS = gauge("seawall.stream.watchers", &[], "Open live streams of the admin interface.");
-    AUDIT_PRODUCED = counter("seawall.audit.produced", &[], "Entries handed to the audit trail.");
-    AUDIT_STORED = counter("seawall.audit.stored", &[], "Of those, in the database.");
-    AUDIT_SPILLED = gauge("seawall.audit.spilled", &[], "Of those, in the spill file, waiting for the database.");
-    AUDIT_DROPPED = counter("seawall.audit.dropped", &[], "Of those, gone.");
-    AUDIT_QUEUE_DEPTH = gauge("seawall.audit.queue_depth", &[], "Of those, under way.");
-    AUDIT_TROUBLE = gauge("seawall.audit.trouble", &[], "1 while the audit trail cannot be written.");
     TASKS_PANICKED = counter("seawall.tasks.panicked", &[], "Tasks that a defect ended.");
     UPTIME = Metric { unit: Unit::Seconds, ..gauge("seawall.uptime", &[], "Since the process began to serve.") };
     BUILD = gauge("seawall.build", &[VERSION], "1, for the version that runs.");
