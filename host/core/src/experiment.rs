@@ -97,7 +97,7 @@ impl Lab {
         Self::default()
     }
 
-    /// Checks a scenario with all its steps and takes it up; somebody has to drive it.
+    /// Checks a scenario with all its steps and takes it up, with what is due at once; somebody has to drive it.
     ///
     /// # Errors
     /// Nothing has begun then.
@@ -108,6 +108,12 @@ impl Lab {
             let checked = setting.chaos.check(&plugins, order).await;
             checked.map_err(|error| StartError::Step { place, kind: order.kind.clone(), error })?;
         }
+        let run = self.take_up(scenario, setting)?;
+        run.begin().await;
+        Ok(run)
+    }
+
+    fn take_up(&self, scenario: Scenario, setting: Setting) -> Result<Arc<Run>, StartError> {
         let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
         if running.len() >= MAX_RUNNING {
             return Err(StartError::Full);

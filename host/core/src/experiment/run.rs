@@ -102,11 +102,18 @@ impl Run {
         self.wake.notify_one();
     }
 
+    /// Arms what is due at the very beginning: whoever is told that it has begun finds it so.
+    pub(super) async fn begin(&self) {
+        for (at, order) in self.scenario.timeline().into_iter().take_while(|(at, _)| at.is_zero()) {
+            self.arm(at, order).await;
+        }
+    }
+
     /// Arms what is due, gives up when success falls under the hypothesis, and leaves the report in the lab.
     pub async fn drive(self: Arc<Self>, lab: Arc<Lab>) {
         let began = self.watch.began();
         let end = began + self.scenario.lasts;
-        let mut timeline = self.scenario.timeline().into_iter().peekable();
+        let mut timeline = self.scenario.timeline().into_iter().skip_while(|(at, _)| at.is_zero()).peekable();
         let reason = loop {
             let now = self.setting.clock.now();
             while let Some((at, order)) = timeline.next_if(|(at, _)| began + *at <= now) {

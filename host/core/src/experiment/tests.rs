@@ -149,6 +149,26 @@ async fn a_stop_ends_it_with_all_its_faults() {
     assert_eq!(trial.lab.list()[0].verdict, Verdict::Stopped);
 }
 
+/// An operator who was told that it had begun found nothing armed for a moment, and on a busy machine for longer.
+#[tokio::test(start_paused = true)]
+async fn what_is_due_at_once_is_armed_when_the_start_is_told() {
+    let trial = Trial::new();
+    let now = scenario(json!({
+        "name": "now", "for": "60s",
+        "steps": [
+            { "at": "5s", "for": "20s", "kind": "hang", "match": { "provider": "a" } },
+            { "at": "0s", "for": "20s", "kind": "refused", "match": { "provider": "a" } },
+        ],
+    }));
+    let armed = || trial.world.engine.chaos.list().into_iter().map(|fault| fault.kind).collect::<Vec<_>>();
+    let run = trial.lab.start(now, trial.setting()).await.unwrap();
+    assert_eq!(armed(), ["refused"]);
+    let mut driven = JoinSet::new();
+    driven.spawn(run.drive(Arc::clone(&trial.lab)));
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(armed(), ["refused", "hang"], "each once");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_harms_nobody() {
     let mut trial = Trial::new();
