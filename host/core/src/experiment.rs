@@ -108,21 +108,22 @@ impl Lab {
             let checked = setting.chaos.check(&plugins, order).await;
             checked.map_err(|error| StartError::Step { place, kind: order.kind.clone(), error })?;
         }
-        let run = self.take_up(scenario, setting)?;
+        let run = self.take_up(scenario, setting).ok_or(StartError::Full)?;
         run.begin().await;
         Ok(run)
     }
 
-    fn take_up(&self, scenario: Scenario, setting: Setting) -> Result<Arc<Run>, StartError> {
+    /// None where too many run.
+    fn take_up(&self, scenario: Scenario, setting: Setting) -> Option<Arc<Run>> {
         let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
         if running.len() >= MAX_RUNNING {
-            return Err(StartError::Full);
+            return None;
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let run = Arc::new(Run::new(id, scenario, setting));
         running.push(Arc::clone(&run));
         self.any.store(true, Ordering::Release);
-        Ok(run)
+        Some(run)
     }
 
     /// Tells every running experiment what happened.
