@@ -362,3 +362,29 @@ pub enum Note {
         message: String,
     },
 }
+
+impl Note {
+    /// Whose request it is about; none where it is about a target alone.
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::RequestStarted { id, .. }
+            | Self::RequestRefused { id, .. }
+            | Self::Skipped { id, .. }
+            | Self::AttemptStarted { id, .. }
+            | Self::AttemptFailed { id, .. }
+            | Self::HedgeStarted { id, .. }
+            | Self::HedgeEnded { id, .. }
+            | Self::TwinStarted { id, .. }
+            | Self::TwinEnded { id, .. }
+            | Self::RoundStarted { id, .. }
+            | Self::Committed { id, .. }
+            | Self::Spliced { id, .. }
+            | Self::GateClosed { id, .. }
+            | Self::FaultInjected { id, .. }
+            | Self::PromptFailed { id, .. }
+            | Self::PluginFault { id, .. } => Some(*id),
+            Self::RequestEnded(record) => Some(record.id),
+            Self::CircuitChanged { .. } | Self::WouldOpen { .. } => None,
+        }
+    }
+}

@@ -282,30 +282,6 @@ fn ended(record: &Record, to: &mut Teller<'_>) {
     }
 }
 
-/// Whose request it is about.
-pub(super) fn request(note: &Note) -> Option<RequestId> {
-    match note {
-        Note::RequestStarted { id, .. }
-        | Note::RequestRefused { id, .. }
-        | Note::Skipped { id, .. }
-        | Note::AttemptStarted { id, .. }
-        | Note::AttemptFailed { id, .. }
-        | Note::HedgeStarted { id, .. }
-        | Note::HedgeEnded { id, .. }
-        | Note::TwinStarted { id, .. }
-        | Note::TwinEnded { id, .. }
-        | Note::RoundStarted { id, .. }
-        | Note::Committed { id, .. }
-        | Note::Spliced { id, .. }
-        | Note::GateClosed { id, .. }
-        | Note::FaultInjected { id, .. }
-        | Note::PromptFailed { id, .. }
-        | Note::PluginFault { id, .. } => Some(*id),
-        Note::RequestEnded(record) => Some(record.id),
-        Note::CircuitChanged { .. } | Note::WouldOpen { .. } => None,
-    }
-}
-
 /// Whether it happens in every request of a good day. Where there is too much to show, these are shown of some requests
 /// only.
 pub(super) fn is_routine(note: &Note) -> bool {

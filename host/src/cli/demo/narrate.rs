@@ -54,7 +54,7 @@ impl Narrator {
     pub(super) fn tell(&mut self, note: &Note, now: SystemTime) -> Vec<String> {
         let sentence = self.sentence(note);
         let mut lines: Vec<String> = sentence.into_iter().collect();
-        if let Some(id) = told_of(note).filter(|_| !lines.is_empty()) {
+        if let Some(id) = note.request().filter(|_| !lines.is_empty()) {
             lines.append(&mut self.story(id).map(|story| take(&mut story.consequences)).unwrap_or_default());
         }
         if let Note::RequestEnded(record) = note {
@@ -227,30 +227,6 @@ impl Narrator {
         let short = format!("req_{:04x}", id.0 & 0xffff);
         let model = self.story(id).map(|story| format!("{}: ", story.model)).unwrap_or_default();
         format!("{} {model}", self.paint.dim(&short))
-    }
-}
-
-/// Whose line a note belongs to.
-fn told_of(note: &Note) -> Option<RequestId> {
-    match note {
-        Note::RequestStarted { id, .. }
-        | Note::RequestRefused { id, .. }
-        | Note::Skipped { id, .. }
-        | Note::AttemptStarted { id, .. }
-        | Note::AttemptFailed { id, .. }
-        | Note::HedgeStarted { id, .. }
-        | Note::HedgeEnded { id, .. }
-        | Note::TwinStarted { id, .. }
-        | Note::TwinEnded { id, .. }
-        | Note::RoundStarted { id, .. }
-        | Note::Spliced { id, .. }
-        | Note::Committed { id, .. }
-        | Note::GateClosed { id, .. }
-        | Note::FaultInjected { id, .. }
-        | Note::PromptFailed { id, .. }
-        | Note::PluginFault { id, .. } => Some(*id),
-        Note::RequestEnded(record) => Some(record.id),
-        Note::CircuitChanged { .. } | Note::WouldOpen { .. } => None,
     }
 }
 

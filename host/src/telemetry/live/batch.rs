@@ -118,7 +118,7 @@ impl Draft {
             if !event::is_routine(note) {
                 return true;
             }
-            let stays = event::request(note).is_none_or(|id| mix(id.0) >> 32 < limit);
+            let stays = note.request().is_none_or(|id| mix(id.0) >> 32 < limit);
             shown += usize::from(stays);
             stays
         });
