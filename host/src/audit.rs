@@ -1,8 +1,9 @@
 //! The audit trail: every request accounted for, without ever slowing one.
 //!
-//! A request hands its record over once, when it has ended, with one `try_send`. Two threads of the audit's own do the
-//! rest: the *writer* makes rows of what it is handed and stores them in batches; the *keeper* takes what the writer has
-//! no room for to a spill file, and keeps ids reserved. Formatting, redacting and files are never on a request's thread.
+//! A request hands its record over once, when it has ended, with one `try_send`. Three threads of the audit's own do the
+//! rest: the *writer* makes rows of what it is handed and stores them in batches; the *settler* waits for the disk in its
+//! stead; the *keeper* takes what the writer has no room for to a spill file, and keeps ids reserved. Formatting, redacting
+//! and files are never on a request's thread.
 //!
 //! | room | what is decided there |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | `entry`, `shape` | what is handed over, and the JSON that is kept of it |
 //! | `content`, `redact` | what client and model said, if that is kept, and what never is |
 //! | `writer`, `store` | batches into the database, retention |
+//! | `settler` | when that is on disk |
 //! | `keeper`, `spill` | where entries go while the database does not take them |
 //! | `figures` | how many went where |
 //! | `query` | reading |
@@ -28,6 +30,7 @@ mod keeper;
 mod query;
 mod redact;
 mod run;
+mod settler;
 mod shape;
 mod spill;
 mod store;
@@ -57,6 +60,7 @@ use self::keeper::Keeper;
 pub use self::query::{Filter, LARGEST_PAGE, Listed, Page, Place, QueryError, Reader, Whole, parse_moment};
 pub use self::redact::{Patterns, Redaction};
 use self::run::RunFile;
+use self::settler::Settler;
 use self::spill::Spill;
 pub use self::store::StoreError;
 use self::writer::Writer;
@@ -116,7 +120,7 @@ struct Desk {
     threads: Mutex<Vec<Thread>>,
 }
 
-/// What the desk and both threads know.
+/// What the desk and its threads know.
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
@@ -193,10 +197,13 @@ impl Audit {
             written: AtomicBool::new(false),
             spill: Mutex::new(spill),
         });
-        let writer = Writer::new(Arc::clone(&shared), handed);
+        let (wrote, written) = sync_channel(1);
+        let writer = Writer::new(Arc::clone(&shared), handed, wrote);
+        let settler = Settler::new(Arc::clone(&shared), written);
         let keeper = Keeper::new(Arc::clone(&shared), too_many, run);
         let threads = vec![
             tasks::thread("audit-writer", move || writer.run())?,
+            tasks::thread("audit-settler", move || settler.run())?,
             tasks::thread("audit-keeper", move || keeper.run())?,
         ];
         Ok(Self(Arc::new(Desk { shared, queue, overflow, threads: Mutex::new(threads) })))

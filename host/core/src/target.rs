@@ -30,7 +30,10 @@ impl TargetId {
 
 impl fmt::Display for TargetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.provider, self.model)
+        // Plain: it is written for every request more than once.
+        f.write_str(&self.provider)?;
+        f.write_str("/")?;
+        f.write_str(&self.model)
     }
 }
 

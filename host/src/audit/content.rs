@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::redact::{Patterns, Redaction};
+use super::shape::Text;
 use super::{Audit, shape};
 
 /// So much more than what may be kept is looked at: a secret across the cut is seen whole.
@@ -137,9 +138,8 @@ impl Stream for Tapped {
 
 /// What is kept of it.
 #[derive(Serialize)]
-struct Kept {
-    #[serde(serialize_with = "shape::text")]
-    request: RequestId,
+struct Kept<'a> {
+    request: Text<'a, RequestId>,
     alias: Arc<str>,
     /// The request's JSON.
     asked: String,
@@ -170,7 +170,7 @@ impl Heard {
             self.kept(&document(&said, self.max_bytes, redaction), redaction)
         };
         let said_cut = said_cut || self.said.iter().map(Bytes::len).sum::<usize>() < self.said_bytes;
-        let (request, alias) = (self.request, Arc::clone(&self.alias));
+        let (request, alias) = (Text(&self.request), Arc::clone(&self.alias));
         shape::json(&Kept { request, alias, asked, asked_cut, said, said_cut })
     }
 

@@ -4,6 +4,7 @@
 //! is made of it, on the audit's own threads.
 
 use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -123,14 +124,14 @@ pub(super) struct Row {
     pub(super) id: u64,
     /// Milliseconds since 1970.
     pub(super) at: i64,
-    pub(super) kind: String,
+    pub(super) kind: Cow<'static, str>,
     /// The request that it belongs to, where it is none itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) request: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) alias: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) outcome: Option<String>,
+    pub(super) outcome: Option<Cow<'static, str>>,
     /// What it can be found by, each on a line of its own: see [`Mark`].
     pub(super) marks: String,
     /// JSON.
@@ -138,10 +139,10 @@ pub(super) struct Row {
 }
 
 /// Something an entry can be found by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) enum Mark<'a> {
     /// A target that was called or passed over.
-    Target(&'a str),
+    Target(&'a dyn Display),
     /// A class of failure.
     Class(&'a str),
     /// Something remarkable: `injected`, `spliced`, `hedged`, ...
@@ -153,12 +154,20 @@ pub(super) enum Mark<'a> {
 impl Mark<'_> {
     /// As it stands in [`Row::marks`]; no name holds a line feed.
     pub(super) fn line(self) -> String {
-        match self {
-            Self::Target(target) => format!("\nt:{target}\n"),
-            Self::Class(class) => format!("\nc:{class}\n"),
-            Self::Tag(tag) => format!("\ng:{tag}\n"),
-            Self::Cause(id) => format!("\nr:{id}\n"),
-        }
+        let mut line = "\n".to_owned();
+        self.end_with(&mut line);
+        line
+    }
+
+    /// Writes the rest of its line.
+    fn end_with(self, to: &mut String) {
+        // A text takes everything.
+        let _written = match self {
+            Self::Target(target) => writeln!(to, "t:{target}"),
+            Self::Class(class) => writeln!(to, "c:{class}"),
+            Self::Tag(tag) => writeln!(to, "g:{tag}"),
+            Self::Cause(id) => writeln!(to, "r:{id}"),
+        };
     }
 }
 
@@ -169,19 +178,19 @@ impl Row {
         let row = |kind: Kind, body: String| Self {
             id: id.0,
             at: millis(*at),
-            kind: kind.label().to_owned(),
+            kind: kind.label().into(),
             body,
             ..Self::default()
         };
         match entry {
             Entry::Request(record) => Self {
                 alias: Some(redaction.redact(&record.model).into_owned()),
-                outcome: Some(record.outcome.label().to_owned()),
+                outcome: Some(record.outcome.label().into()),
                 marks: marks_of(record),
                 ..row(Kind::Request, shape::request(record, redaction))
             },
             Entry::Refusal(refusal) => Self {
-                outcome: Some("refused".to_owned()),
+                outcome: Some("refused".into()),
                 marks: Mark::Class(&refusal.code).line(),
                 ..row(Kind::Refusal, shape::refusal(*id, *at, refusal))
             },
@@ -191,7 +200,7 @@ impl Row {
                 ..row(Kind::Twin, shape::twin(*at, *request, twin, redaction))
             },
             Entry::Breaker(change) => Self {
-                outcome: Some(change.to.label().to_owned()),
+                outcome: Some(change.to.label().into()),
                 marks: marks_of_change(change),
                 ..row(Kind::Breaker, shape::breaker(*at, change))
             },
@@ -205,12 +214,12 @@ impl Row {
     }
 
     /// What the gateway itself says about one of its runs.
-    pub(super) fn run(id: RequestId, at: SystemTime, outcome: &str, body: String) -> Self {
+    pub(super) fn run(id: RequestId, at: SystemTime, outcome: &'static str, body: String) -> Self {
         Self {
             id: id.0,
             at: millis(at),
-            kind: Kind::Run.label().to_owned(),
-            outcome: Some(outcome.to_owned()),
+            kind: Kind::Run.label().into(),
+            outcome: Some(outcome.into()),
             body,
             ..Self::default()
         }
@@ -226,19 +235,28 @@ pub(super) fn millis(at: SystemTime) -> i64 {
 struct Marks(String);
 
 impl Marks {
+    fn new() -> Self {
+        Self("\n".to_owned())
+    }
+
     fn add(&mut self, mark: Mark<'_>) {
-        let line = mark.line();
-        if !self.0.contains(&line) {
-            let overlap = usize::from(!self.0.is_empty());
-            self.0.push_str(line.get(overlap..).unwrap_or_default());
+        let end = self.0.len();
+        mark.end_with(&mut self.0);
+        let known = self.0.get(..end).zip(self.0.get(end - 1..));
+        if known.is_some_and(|(before, line)| before.contains(line)) {
+            self.0.truncate(end);
         }
+    }
+
+    fn done(self) -> String {
+        if self.0.len() > 1 { self.0 } else { String::new() }
     }
 }
 
 fn marks_of(record: &Record) -> String {
-    let mut marks = Marks(String::new());
+    let mut marks = Marks::new();
     for attempt in &record.attempts {
-        marks.add(Mark::Target(&attempt.target.to_string()));
+        marks.add(Mark::Target(&attempt.target));
         if let Some(broke) = attempt.failure() {
             marks.add(Mark::Class(broke.class.label()));
         }
@@ -255,7 +273,7 @@ fn marks_of(record: &Record) -> String {
         }
     }
     for skipped in &record.skipped {
-        marks.add(Mark::Target(&skipped.target.to_string()));
+        marks.add(Mark::Target(&skipped.target));
         marks.add(Mark::Tag(skipped.gate.label()));
     }
     if let Some(class) = record.class {
@@ -264,27 +282,27 @@ fn marks_of(record: &Record) -> String {
     if !record.splices.is_empty() {
         marks.add(Mark::Tag("spliced"));
     }
-    marks.0
+    marks.done()
 }
 
 fn marks_of_twin(twin: &Attempted) -> String {
-    let mut marks = Marks(String::new());
-    marks.add(Mark::Target(&twin.target.to_string()));
+    let mut marks = Marks::new();
+    marks.add(Mark::Target(&twin.target));
     if let Some(broke) = twin.failure() {
         marks.add(Mark::Class(broke.class.label()));
     }
     if twin.injected().is_some() {
         marks.add(Mark::Tag("injected"));
     }
-    marks.0
+    marks.done()
 }
 
 fn marks_of_change(change: &Change) -> String {
-    let mut marks = Marks(String::new());
-    marks.add(Mark::Target(&change.target.to_string()));
+    let mut marks = Marks::new();
+    marks.add(Mark::Target(&change.target));
     marks.add(Mark::Tag(change.reason));
     change.causes.iter().for_each(|cause| marks.add(Mark::Cause(*cause)));
-    marks.0
+    marks.done()
 }
 
 /// A provider's own word, free of what must not be kept.

@@ -7,6 +7,7 @@ use seawall_core::event::Usage;
 use seawall_core::ports::PluginRef;
 use seawall_core::record::{Attempted, Purpose, Record, RoutedBy};
 use seawall_core::request::RequestId;
+use seawall_core::target::TargetId;
 use serde::{Serialize, Serializer};
 
 use super::entry::{Change, Deed, Refusal, clean, millis};
@@ -17,19 +18,17 @@ const REASON_CHARS: usize = 200;
 
 #[derive(Serialize)]
 struct Request<'a> {
-    #[serde(serialize_with = "text")]
-    id: RequestId,
+    id: Text<'a, RequestId>,
     at_ms: i64,
     tenant: &'a str,
     model: Cow<'a, str>,
-    #[serde(serialize_with = "text")]
-    protocol: seawall_core::request::Protocol,
+    protocol: &'static str,
     stream: bool,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
+    target: Option<Text<'a, TargetId>>,
     took_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_content_ms: Option<f64>,
@@ -38,9 +37,9 @@ struct Request<'a> {
     routing: Routing<'a>,
     attempts: Vec<Attempt<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    skipped: Vec<Skipped>,
+    skipped: Vec<Skipped<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    splices: Vec<Spliced>,
+    splices: Vec<Spliced<'a>>,
     rounds: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Tokens>,
@@ -53,7 +52,7 @@ struct Request<'a> {
 #[derive(Serialize)]
 struct Routing<'a> {
     by: &'static str,
-    order: Vec<String>,
+    order: Vec<Text<'a, TargetId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Plugin<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +62,7 @@ struct Routing<'a> {
 #[derive(Serialize)]
 struct Attempt<'a> {
     number: usize,
-    target: String,
+    target: Text<'a, TargetId>,
     purpose: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     twin_reason: Option<&'static str>,
@@ -119,8 +118,8 @@ struct Tokens {
 }
 
 #[derive(Serialize)]
-struct Skipped {
-    target: String,
+struct Skipped<'a> {
+    target: Text<'a, TargetId>,
     gate: &'static str,
     times: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,9 +127,9 @@ struct Skipped {
 }
 
 #[derive(Serialize)]
-struct Spliced {
-    from: String,
-    to: String,
+struct Spliced<'a> {
+    from: Text<'a, TargetId>,
+    to: Text<'a, TargetId>,
     at_char: usize,
     mode: &'static str,
     at_ms: f64,
@@ -139,28 +138,28 @@ struct Spliced {
 /// A request that ended.
 pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
     let skipped = record.skipped.iter().map(|skipped| Skipped {
-        target: skipped.target.to_string(),
+        target: Text(&skipped.target),
         gate: skipped.gate.label(),
         times: skipped.times,
         retry_in_ms: skipped.retry_in.map(ms),
     });
     let splices = record.splices.iter().map(|spliced| Spliced {
-        from: spliced.splice.from.to_string(),
-        to: spliced.splice.to.to_string(),
+        from: Text(&spliced.splice.from),
+        to: Text(&spliced.splice.to),
         at_char: spliced.splice.at_char,
         mode: spliced.splice.mode.label(),
         at_ms: ms(spliced.at),
     });
     json(&Request {
-        id: record.id,
+        id: Text(&record.id),
         at_ms: millis(record.started),
         tenant: &record.tenant,
         model: clean(&record.model, redaction),
-        protocol: record.protocol,
+        protocol: record.protocol.as_str(),
         stream: record.stream,
         outcome: record.outcome.label(),
         class: record.class.map(|class| class.label()),
-        target: record.target.as_ref().map(ToString::to_string),
+        target: record.target.as_ref().map(Text),
         took_ms: ms(record.after),
         first_content_ms: record.committed.map(ms),
         cache: "none",
@@ -191,7 +190,7 @@ fn routing<'a>(record: &'a Record, redaction: &dyn Redaction) -> Routing<'a> {
         }
         RoutedBy::Operator | RoutedBy::Forecast => (None, None),
     };
-    let order = record.routing.order.iter().map(ToString::to_string).collect();
+    let order = record.routing.order.iter().map(Text).collect();
     Routing { by: record.routing.by.label(), order, policy, reason }
 }
 
@@ -199,7 +198,7 @@ fn attempt<'a>(number: usize, made: &'a Attempted, redaction: &dyn Redaction) ->
     let broke = made.failure();
     Attempt {
         number,
-        target: made.target.to_string(),
+        target: Text(&made.target),
         purpose: made.purpose.label(),
         twin_reason: if let Purpose::Twin(reason) = made.purpose { Some(reason) } else { None },
         probe: made.probe,
@@ -240,8 +239,7 @@ fn tokens(usage: &Usage) -> Tokens {
 pub(super) fn refusal(id: RequestId, at: SystemTime, refusal: &Refusal) -> String {
     #[derive(Serialize)]
     struct Shape<'a> {
-        #[serde(serialize_with = "text")]
-        id: RequestId,
+        id: Text<'a, RequestId>,
         at_ms: i64,
         outcome: &'static str,
         protocol: &'static str,
@@ -249,7 +247,7 @@ pub(super) fn refusal(id: RequestId, at: SystemTime, refusal: &Refusal) -> Strin
         code: &'a str,
     }
     let (protocol, status, code) = (refusal.protocol.as_str(), refusal.status, refusal.code.as_str());
-    json(&Shape { id, at_ms: millis(at), outcome: "refused", protocol, status, code })
+    json(&Shape { id: Text(&id), at_ms: millis(at), outcome: "refused", protocol, status, code })
 }
 
 /// A hidden call.
@@ -262,35 +260,34 @@ pub(super) fn twin(
     #[derive(Serialize)]
     struct Shape<'a> {
         at_ms: i64,
-        #[serde(serialize_with = "text")]
-        request: RequestId,
+        request: Text<'a, RequestId>,
         #[serde(flatten)]
         attempt: Attempt<'a>,
     }
-    json(&Shape { at_ms: millis(at), request, attempt: attempt(1, twin, redaction) })
+    json(&Shape { at_ms: millis(at), request: Text(&request), attempt: attempt(1, twin, redaction) })
 }
 
 /// A change of a breaker.
 pub(super) fn breaker(at: SystemTime, change: &Change) -> String {
     #[derive(Serialize)]
-    struct Shape {
+    struct Shape<'a> {
         at_ms: i64,
-        target: String,
+        target: Text<'a, TargetId>,
         from: &'static str,
         to: &'static str,
         reason: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         open_for_ms: Option<f64>,
-        causes: Vec<String>,
+        causes: Vec<Text<'a, RequestId>>,
     }
     json(&Shape {
         at_ms: millis(at),
-        target: change.target.to_string(),
+        target: Text(&change.target),
         from: change.from.label(),
         to: change.to.label(),
         reason: change.reason,
         open_for_ms: change.open_for.map(ms),
-        causes: change.causes.iter().map(ToString::to_string).collect(),
+        causes: change.causes.iter().map(Text).collect(),
     })
 }
 
@@ -313,8 +310,13 @@ fn ms(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-pub(super) fn text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
+/// Something as the text that it is shown as, without making that first.
+pub(super) struct Text<'a, T>(pub(super) &'a T);
+
+impl<T: std::fmt::Display> Serialize for Text<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -322,7 +324,14 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// Room for the entry of a usual request.
+const USUAL_BYTES: usize = 1024;
+
 /// Values of these types always have a JSON form.
 pub(super) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => String::from_utf8(text).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
@@ -23,10 +23,15 @@ use super::{Shared, shape};
 
 /// How long a batch waits for more.
 const GATHER: Duration = Duration::from_millis(100);
+/// Between two looks meanwhile. Records are given back soon, so that requests write theirs where memory is still warm:
+/// a tenth of a second's worth of them left lying costs requests as much as all the writing.
+const LOOK: Duration = Duration::from_millis(10);
 /// How long nothing may happen before the house is looked after.
 const IDLE: Duration = Duration::from_millis(250);
-/// Most entries of one transaction.
-const BATCH: usize = 1_000;
+/// Most entries of one transaction: as many as the usual queue holds, so that a batch a tenth of a second keeps up with it.
+const BATCH: usize = 8_192;
+/// Entries that are read back from a spill file at a time.
+const CHUNK: usize = 1_000;
 /// Between two tries of a database that does not work.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two looks for what is too old or too much.
@@ -37,6 +42,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(super) struct Writer {
     shared: Arc<Shared>,
     handed: Receiver<Handed>,
+    /// A word to the settler.
+    written: SyncSender<()>,
     store: Option<Store>,
     retry_at: Instant,
     retain_at: Instant,
@@ -62,9 +69,9 @@ struct Killed {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, handed: Receiver<Handed>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, handed: Receiver<Handed>, written: SyncSender<()>) -> Self {
         let now = Instant::now();
-        Self { shared, handed, store: None, retry_at: now, retain_at: now, dead: None }
+        Self { shared, handed, written, store: None, retry_at: now, retain_at: now, dead: None }
     }
 
     /// Until the trail is closed and everything is settled.
@@ -88,11 +95,16 @@ impl Writer {
         match self.handed.recv_timeout(IDLE) {
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Vec::new(),
             Ok(first) => {
-                if !self.shared.is_closed() {
-                    sleep(GATHER);
+                let row = |handed| Row::of(&handed, &*self.shared.redaction);
+                let mut rows = vec![row(first)];
+                let until = Instant::now() + GATHER;
+                loop {
+                    rows.extend(self.handed.try_iter().take(BATCH - rows.len()).map(row));
+                    if rows.len() >= BATCH || Instant::now() >= until || self.shared.is_closed() {
+                        return rows;
+                    }
+                    sleep(LOOK);
                 }
-                let all = std::iter::once(first).chain(self.handed.try_iter()).take(BATCH);
-                all.map(|handed| Row::of(&handed, &*self.shared.redaction)).collect()
             }
         }
     }
@@ -107,6 +119,8 @@ impl Writer {
             Some(Ok(_)) => {
                 Counters::add(&self.shared.counters.stored, rows.len());
                 self.shared.well();
+                // One word waits already, or nobody listens.
+                let _told = self.written.try_send(());
             }
             Some(Err(error)) => {
                 self.gave_up(&error);
@@ -166,7 +180,7 @@ impl Writer {
     /// What was spilled goes where it belongs.
     fn take_in_own(&mut self) -> Result<(), StoreError> {
         let Some(store) = self.store.as_mut() else { return Ok(()) };
-        let chunk = self.shared.spill().read(BATCH)?;
+        let chunk = self.shared.spill().read(CHUNK)?;
         if chunk.rows.is_empty() && chunk.torn == 0 {
             return Ok(());
         }
@@ -191,7 +205,7 @@ impl Writer {
             self.dead = Some(dead.collect());
         }
         let Some(mut dead) = self.dead.as_mut().and_then(Vec::pop) else { return Ok(()) };
-        let read = dead.spill.read(BATCH).map_err(StoreError::from).and_then(|chunk| {
+        let read = dead.spill.read(CHUNK).map_err(StoreError::from).and_then(|chunk| {
             let new = store.insert(&chunk.rows)?;
             dead.recovered += new as u64;
             dead.torn += chunk.torn;
