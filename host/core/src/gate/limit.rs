@@ -4,6 +4,10 @@
 //! way. Every limit-many good starts add one, and a limit far above what is used is forgotten. Latency does not move it: a
 //! gateway is one of many customers, and a slow answer says little about how many calls are too many.
 //!
+//! A target that answers nobody for a while falls to the least, and says nothing by it of what it takes when it is well: up
+//! to half of what was under way before, every good start adds one (TCP's slow start). Without that, a busy target needed a
+//! minute to be its old self.
+//!
 //! One stray overload lowers nothing. Halving at each would, with one in 300 calls as every provider has, hold a target at
 //! about twenty calls for ever (1.2 / sqrt(share), as for a lossy TCP connection). And a burst of overloads is one overload:
 //! calls that were under way when the limit fell do not lower it again.
@@ -36,6 +40,10 @@ pub(crate) struct Limit {
     used: AtomicU32,
     /// Good starts since the limit last changed, or since the first overload that is counted.
     good: AtomicU32,
+    /// Good starts since the limit was lowered.
+    good_since: AtomicU32,
+    /// Below this every good start adds one.
+    steep_below: AtomicU32,
     learning: Mutex<Learning>,
 }
 
@@ -109,21 +117,32 @@ impl Limit {
         }
         let held = self.under_way();
         let held = self.most().map_or(held, |most| most.min(held));
+        let was_unlimited = self.most().is_none();
         *learning = Learning { overloads: None, lowered: Some(now) };
         self.good.store(0, Ordering::Relaxed);
         self.used.store(held, Ordering::Relaxed);
-        self.most.store((held / 2).max(LEAST), Ordering::Relaxed);
+        let half = (held / 2).max(LEAST);
+        self.most.store(half, Ordering::Relaxed);
+        // Where nothing was answered since, the target is down rather than too busy.
+        if self.good_since.swap(0, Ordering::Relaxed) > 0 || was_unlimited {
+            self.steep_below.store(half, Ordering::Relaxed);
+        }
     }
 
     /// A call, still under way, brought content.
     pub(crate) fn succeeded(&self) {
         let good = self.good.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let most = self.most.load(Ordering::Relaxed);
-        if most == 0 || good < most {
+        if most == 0 {
+            return;
+        }
+        self.good_since.fetch_add(1, Ordering::Relaxed);
+        if good < self.wanted(most) {
             return;
         }
         let learning = self.lock();
-        if self.good.load(Ordering::Relaxed) < self.most.load(Ordering::Relaxed) {
+        let most = self.most.load(Ordering::Relaxed);
+        if most == 0 || self.good.load(Ordering::Relaxed) < self.wanted(most) {
             return;
         }
         self.good.store(0, Ordering::Relaxed);
@@ -134,10 +153,16 @@ impl Limit {
         drop(learning);
     }
 
+    /// So many good starts add one to this limit.
+    fn wanted(&self, most: u32) -> u32 {
+        if most < self.steep_below.load(Ordering::Relaxed) { 1 } else { most }
+    }
+
     /// Unlimited again.
     pub(crate) fn reset(&self) {
         *self.lock() = Learning::default();
         self.most.store(0, Ordering::Relaxed);
+        self.steep_below.store(0, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Learning> {
@@ -239,6 +264,43 @@ mod tests {
             limit.succeeded();
         }
         assert!(limit.most().is_some_and(|most| (40..60).contains(&most)), "{:?}", limit.most());
+    }
+
+    /// It needed a minute of growing by one at a time.
+    #[tokio::test(start_paused = true)]
+    async fn who_was_down_is_soon_its_old_self() {
+        let now = Instant::now();
+        let limit = lowered(60, now);
+        (0..60).for_each(|_| limit.leave());
+        for n in 1..6 {
+            assert!(limit.enter());
+            overload(&limit, now + n * SPAN);
+            limit.leave();
+        }
+        assert_eq!(limit.most(), Some(LEAST));
+        let mut rounds = 0;
+        while limit.most().is_some_and(|most| most < 30) {
+            let round = (0..60).take_while(|_| limit.enter()).count();
+            (0..round).for_each(|_| limit.succeeded());
+            (0..round).for_each(|_| limit.leave());
+            rounds += 1;
+        }
+        assert!(rounds <= 5, "doubles each round: {rounds}");
+        let most = limit.most().unwrap();
+        (0..most).for_each(|_| limit.succeeded());
+        assert_eq!(limit.most(), Some(most + 1), "from there on by one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_too_busy_is_not_rushed() {
+        let now = Instant::now();
+        let limit = lowered(40, now);
+        (0..15).for_each(|_| limit.succeeded());
+        (0..30).for_each(|_| limit.leave());
+        overload(&limit, now + SPAN);
+        assert_eq!(limit.most(), Some(5));
+        (0..5).for_each(|_| limit.succeeded());
+        assert_eq!(limit.most(), Some(6), "it answered others meanwhile");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,8 +9,9 @@ const OVERLOADED: Fault = Fault::Error { status: 503, code: "overloaded", retry_
 
 /// Name, fault, requests a second. Below about ten, the four probes within each open time are more than a twentieth of the
 /// traffic by themselves.
-const STORMS: [(&str, Fault, f64); 4] = [
+const STORMS: [(&str, Fault, f64); 5] = [
     ("503", OVERLOADED, 40.0),
+    ("503, much traffic", OVERLOADED, 200.0),
     ("503, little traffic", OVERLOADED, 10.0),
     ("500", Fault::Error { status: 500, code: "server_error", retry_after: None }, 40.0),
     ("refused", Fault::Refuse, 40.0),
