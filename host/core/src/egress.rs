@@ -42,14 +42,21 @@ pub fn check_path(path: &str) -> Result<(), EgressFault> {
     if only_path.contains('@') {
         return fault("holds an `@`; percent-encode it");
     }
-    let dotted = |segment: &str| {
-        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-        plain == "." || plain == ".."
-    };
-    if only_path.split('/').any(dotted) || only_path.to_ascii_lowercase().contains("%2f..") {
+    if only_path.split('/').any(is_dotted)
+        || (only_path.contains('%') && only_path.to_ascii_lowercase().contains("%2f.."))
+    {
         return fault("holds a `.` or `..` segment");
     }
     Ok(())
+}
+
+/// A segment that leads nowhere or upwards, however its dots are written.
+fn is_dotted(segment: &str) -> bool {
+    // Most segments do not even begin so.
+    segment.starts_with(['.', '%']) && {
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+        plain == "." || plain == ".."
+    }
 }
 
 /// Checks and converts a plugin's headers.

@@ -36,6 +36,9 @@ pub struct Templates(Vec<(Vec<Pattern>, Arc<Template>)>);
 impl Templates {
     /// The first one whose pattern names this target.
     pub fn of(&self, target: &TargetId) -> Option<Arc<dyn PromptTemplate>> {
+        if self.0.is_empty() {
+            return None;
+        }
         let name = target.to_string();
         let (_, template) = self.0.iter().find(|(patterns, _)| patterns.iter().any(|p| p.covers(&name)))?;
         Some(Arc::clone(template) as Arc<dyn PromptTemplate>)
