@@ -146,10 +146,18 @@ pub struct Admin {
 }
 
 /// What is told to those who measure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metrics {
     /// `/metrics` wants no token.
     pub open: bool,
+    /// Requests and what comes of them are counted.
+    pub count: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { open: false, count: true }
+    }
 }
 
 /// A configured account at an upstream.

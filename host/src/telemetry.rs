@@ -19,6 +19,7 @@ pub(crate) mod prometheus;
 mod tests;
 
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use seawall_core::availability::Availability;
@@ -82,6 +83,8 @@ pub struct Notes {
     /// Of this process, such as the demo's narrator.
     listeners: broadcast::Sender<Arc<Note>>,
     live: Arc<Live>,
+    /// Requests are counted.
+    counts: AtomicBool,
     metrics: Metrics,
     http: Arc<HttpFigures>,
     availability: Availability,
@@ -106,6 +109,7 @@ impl Notes {
             otlp: OnceLock::new(),
             listeners: broadcast::Sender::new(LIVE_BUFFER),
             live: Arc::new(Live::new()),
+            counts: AtomicBool::new(true),
             metrics: Metrics::new(),
             http: Arc::default(),
             availability: Availability::new(),
@@ -126,6 +130,8 @@ impl Notes {
 
     /// What the configuration names is counted by itself from now on.
     pub fn configure(&self, config: &Config) {
+        self.counts.store(config.metrics.count, Relaxed);
+        self.http.count(config.metrics.count);
         self.metrics.configure(config);
         self.availability.configure(config.aliases.values(), Instant::now());
     }
@@ -135,9 +141,13 @@ impl Notes {
         self.listeners.subscribe()
     }
 
-    /// Sums since the start.
-    pub fn totals(&self) -> Totals {
-        self.metrics.totals()
+    /// Sums since the start; none where nothing is counted.
+    pub fn totals(&self) -> Option<Totals> {
+        self.counts().then(|| self.metrics.totals())
+    }
+
+    fn counts(&self) -> bool {
+        self.counts.load(Relaxed)
     }
 
     /// The bus of the live stream.
@@ -153,8 +163,10 @@ impl Notes {
     /// Writes down everything that is counted here. `provider` gives the name that the conventions know a configured
     /// provider by.
     pub(crate) fn gather(&self, sheet: &mut Sheet, provider: &dyn Fn(&str) -> Option<String>) {
-        self.http.gather(sheet);
-        self.metrics.gather(sheet, provider);
+        if self.counts() {
+            self.http.gather(sheet);
+            self.metrics.gather(sheet, provider);
+        }
         self.live.gather(sheet);
         if let Some(otlp) = self.otlp.get() {
             otlp.gather(sheet);
@@ -174,7 +186,9 @@ impl Notes {
 
 impl Observer for Notes {
     fn note(&self, note: Note) {
-        self.metrics.count(&note);
+        if self.counts() {
+            self.metrics.count(&note);
+        }
         let now = Instant::now();
         self.availability.note(&note, now);
         self.lab.note(&note, now);

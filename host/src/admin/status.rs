@@ -43,7 +43,8 @@ pub(super) struct Status {
     connections_and_tasks: usize,
     tasks_panicked: u64,
     ingress: Load,
-    counters: Totals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counters: Option<Totals>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<Figures>,
     targets: Vec<TargetStatus>,

@@ -69,7 +69,8 @@ struct Whole {
 /// What stands beside events.
 #[derive(Serialize)]
 struct Sums {
-    counters: Totals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counters: Option<Totals>,
     ingress: Load,
     #[serde(skip_serializing_if = "Option::is_none")]
     targets: Option<Vec<TargetStatus>>,

@@ -114,11 +114,12 @@ impl RawAdmin {
 #[derive(Debug, Default)]
 pub(super) struct RawMetrics {
     pub(super) open: Option<At<bool>>,
+    pub(super) count: Option<At<bool>>,
 }
 
 impl RawMetrics {
     fn read(section: &mut Section<'_, '_>) -> Self {
-        Self { open: section.get("open", value::boolean) }
+        Self { open: section.get("open", value::boolean), count: section.get("count", value::boolean) }
     }
 }
 

@@ -109,7 +109,10 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         source,
         server: resolve_server(raw.server),
         admin,
-        metrics: Metrics { open: raw.metrics.open.is_some_and(|open| open.value) },
+        metrics: Metrics {
+            open: raw.metrics.open.is_some_and(|open| open.value),
+            count: raw.metrics.count.is_none_or(|count| count.value),
+        },
         plugins,
         state_dir,
         providers,

@@ -117,8 +117,12 @@ fn story() -> Vec<Note> {
 }
 
 fn told() -> Notes {
+    told_to(CONFIG)
+}
+
+fn told_to(config: &str) -> Notes {
     let notes = Notes::new();
-    let config = Config::parse(Source::new("t", CONFIG), std::path::Path::new(""), &Environment::fixed([]));
+    let config = Config::parse(Source::new("t", config), std::path::Path::new(""), &Environment::fixed([]));
     notes.configure(&config.unwrap());
     story().into_iter().for_each(|note| notes.note(note));
     notes
@@ -157,7 +161,7 @@ fn names_change_only_in_sight() {
 
 #[test]
 fn sums_are_read_off_the_same_counters() {
-    let totals = told().totals();
+    let totals = told().totals().unwrap();
     assert_eq!((totals.requests_started, totals.attempts, totals.probes), (1, 2, 1));
     assert_eq!(totals.attempts_failed.get("overloaded"), Some(&1));
     assert_eq!(totals.requests_ended.get("fallback"), Some(&1));
@@ -169,6 +173,15 @@ fn sums_are_read_off_the_same_counters() {
     );
     assert_eq!((totals.twins, totals.second_rounds), (1, 1));
     assert_eq!((totals.faults_injected, totals.plugin_faults), (1, 1));
+}
+
+#[test]
+fn who_does_not_want_it_counted_gets_no_zeroes() {
+    let notes = told_to(&format!("[metrics]\ncount = false\n{CONFIG}"));
+    drop(notes.http().enter(Protocol::Chat));
+    assert!(notes.totals().is_none());
+    let text = page(&notes);
+    assert!(!text.contains("requests") && !text.contains("gen_ai"), "{text}");
 }
 
 /// A client can name any model of a provider, and any alias; neither makes a series.

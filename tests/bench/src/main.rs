@@ -1,7 +1,8 @@
 //! `cargo xtask bench [--rounds N] [--quick]`: the gateway's CPU per request and added latency beside a bare axum +
 //! reqwest reverse proxy, interleaved in one run on the same simulator, so that a noisy machine disturbs both alike.
-//! The figures to trust are the ratios. `--overload` measures admission instead (see [`overload`]), `--audit` what the
-//! audit trail costs (see [`share`]).
+//! The figures to trust are the ratios. `--overload` measures admission instead (see [`overload`]), `--audit` and
+//! `--telemetry` what the audit trail and the metrics cost, one of them or both together (see [`share`]), `--bare` runs
+//! the table without both.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -115,7 +116,7 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if words.iter().any(|word| word == "--overload") {
-        let holds = overload::measure(&Stage::start(&overload::limits()).await).await;
+        let holds = overload::measure(&Stage::start(&overload::limits(), "").await).await;
         return if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let quick = words.iter().any(|word| word == "--quick");
@@ -124,7 +125,8 @@ async fn main() -> ExitCode {
     let rounds: u32 = rounds.unwrap_or(if quick { 3 } else { 12 });
     let only = words.windows(2).find(|pair| pair[0] == "--only").map(|pair| pair[1].clone());
 
-    let stage = Stage::start("").await;
+    let bare = words.iter().any(|word| word == "--bare");
+    let stage = Stage::start("", &if bare { share::bare() } else { String::new() }).await;
     if let Some(off) = share::without(&words) {
         return if share::measure(&stage, &off, rounds).await {
             ExitCode::SUCCESS

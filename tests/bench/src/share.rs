@@ -8,9 +8,15 @@ use crate::stage::{Process, Stage};
 use crate::{SCENARIOS, Scenario};
 
 /// Parts that can be switched off: the flag that asks for it, and the configuration without it.
-const PARTS: [(&str, &str); 1] = [("--audit", "[audit]\nenabled = false\n")];
+const PARTS: [(&str, &str); 2] =
+    [("--audit", "[audit]\nenabled = false\n"), ("--telemetry", "[metrics]\ncount = false\n")];
 /// The share of the gateway's CPU per request that all of them together may have, in per cent.
 const BAR: f64 = 10.0;
+
+/// The configuration without any of them.
+pub(crate) fn bare() -> String {
+    PARTS.iter().map(|(_, off)| *off).collect()
+}
 
 /// The configuration without the parts that the command line asks about; none when it asks about none.
 pub(crate) fn without(words: &[String]) -> Option<String> {
@@ -65,7 +71,7 @@ pub(crate) async fn measure(stage: &Stage, off: &str, rounds: u32) -> bool {
 
 /// On, off, off, on ...: whoever comes second finds the simulator warm, and so each comes second as often.
 async fn alternate(scenario: &Scenario, ways: [(&str, &Process); 2], rounds: u32) -> [Spent; 2] {
-    let (parallel, many) = if scenario.stream { (16, 400) } else { (16, 1_500) };
+    let (parallel, many) = if scenario.stream { (16, 800) } else { (16, 4_000) };
     let mut spent: [Spent; 2] = Default::default();
     for round in 0..=rounds {
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
@@ -74,8 +80,8 @@ async fn alternate(scenario: &Scenario, ways: [(&str, &Process); 2], rounds: u32
             let load = Load::new(base, scenario.gateway_model, scenario.stream);
             let before = process.cpu();
             load.run(parallel, many).await;
-            // What is done behind requests, a moment later, is a part of their cost.
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            // What is done behind requests is a part of their cost: rows a tenth of a second later, the disk a second.
+            tokio::time::sleep(Duration::from_millis(1_300)).await;
             let cpu = process.cpu().saturating_sub(before);
             // The first round warms.
             if round > 0 {

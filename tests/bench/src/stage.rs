@@ -25,14 +25,14 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// `server` are further lines for that part of the gateway's configuration.
-    pub(crate) async fn start(server: &str) -> Self {
+    /// `server` are further lines for that part of the gateway's configuration, `more` further parts.
+    pub(crate) async fn start(server: &str, more: &str) -> Self {
         let seawall = seawall();
         let (sim, proxy, gateway, admin) = (free_port(), free_port(), free_port(), free_port());
         let folder = tempfile::tempdir().expect("a folder");
         let _already = rustls::crypto::ring::default_provider().install_default();
         let config = folder.path().join("seawall.toml");
-        fs::write(&config, configuration(sim, gateway, admin, server, folder.path(), "")).expect("a file");
+        fs::write(&config, configuration(sim, gateway, admin, server, folder.path(), more)).expect("a file");
 
         let sim_process =
             Process::start(Command::new(&seawall).args(["sim", "--listen", &format!("127.0.0.1:{sim}")]));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use http::HeaderMap;
 use seawall_core::random::Random;
@@ -26,6 +26,7 @@ const CLIENT_LEFT: u16 = 499;
 #[derive(Debug)]
 pub(crate) struct HttpFigures {
     routes: [Arc<Route>; PROTOCOLS.len()],
+    counts: AtomicBool,
     /// Set where spans are recorded.
     sampler: OnceLock<Sampler>,
 }
@@ -41,7 +42,8 @@ struct Route {
 /// One request at the data port. Counts when it is dropped: an answer's last byte, or the client's leaving.
 #[derive(Debug)]
 pub(crate) struct Visit {
-    route: Arc<Route>,
+    /// None: it is not counted.
+    route: Option<Arc<Route>>,
     began: Instant,
     status: u16,
 }
@@ -53,7 +55,7 @@ impl Default for HttpFigures {
             let durations = (0..STATUSES).map(|_| OnceLock::new()).collect();
             Arc::new(Route { path, active: AtomicU64::new(0), durations })
         });
-        Self { routes, sampler: OnceLock::new() }
+        Self { routes, counts: AtomicBool::new(true), sampler: OnceLock::new() }
     }
 }
 
@@ -66,8 +68,16 @@ impl HttpFigures {
             Protocol::Messages => messages,
             Protocol::Embeddings => embeddings,
         };
-        route.active.fetch_add(1, Relaxed);
-        Visit { route: Arc::clone(route), began: Instant::now(), status: CLIENT_LEFT }
+        let route = self.counts.load(Relaxed).then(|| Arc::clone(route));
+        if let Some(route) = &route {
+            route.active.fetch_add(1, Relaxed);
+        }
+        Visit { route, began: Instant::now(), status: CLIENT_LEFT }
+    }
+
+    /// Whether requests that come in from now on are counted.
+    pub(in super::super) fn count(&self, counts: bool) {
+        self.counts.store(counts, Relaxed);
     }
 
     /// Spans are recorded from now on.
@@ -119,11 +129,10 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.route.active.fetch_sub(1, Relaxed);
-        let slot = self
-            .status
-            .checked_sub(FIRST_STATUS)
-            .and_then(|slot| self.route.durations.get(usize::from(slot)));
+        let Some(route) = &self.route else { return };
+        route.active.fetch_sub(1, Relaxed);
+        let slot = self.status.checked_sub(FIRST_STATUS);
+        let slot = slot.and_then(|slot| route.durations.get(usize::from(slot)));
         if let Some(durations) = slot {
             durations.get_or_init(|| Box::new(Histogram::new(&REQUEST_TIMES))).took(self.began.elapsed());
         }
