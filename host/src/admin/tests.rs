@@ -1,5 +1,6 @@
 //! A desk without plugins or upstreams, asked over its own routes.
 
+mod document;
 mod doors;
 mod orders;
 mod trail;
@@ -24,11 +25,11 @@ use seawall_core::record::Record;
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 use seawall_core::targets::Targets;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::json::AdminError;
-use super::{Admin, PluginControl, PluginFigures};
+use super::{Admin, PluginControl, PluginFigures, PluginReport, Serving};
 use crate::config::{Config, Environment, Source};
 use crate::ingress::{Admission, Routes};
 use crate::shutdown::Shutdown;
@@ -54,14 +55,14 @@ impl PluginSource for NoPlugins {
 }
 
 impl PluginControl for NoPlugins {
-    fn status(&self) -> Value {
-        json!({"plugins": []})
+    fn status(&self) -> PluginReport {
+        PluginReport::default()
     }
     fn figures(&self) -> Vec<PluginFigures> {
         let (id, time) = (Arc::from("x"), Duration::from_millis(3));
         vec![PluginFigures { id, generation: 2, calls: 7, time, faults: 1, instances: 4 }]
     }
-    fn rollback(&self, id: &str) -> Result<Value, AdminError> {
+    fn rollback(&self, id: &str) -> Result<Serving, AdminError> {
         Err(AdminError::new(StatusCode::NOT_FOUND, "unknown_plugin", format!("no plugin `{id}`")))
     }
 }

@@ -14,6 +14,7 @@ use seawall_core::reply::{AnswerStream, Reply};
 use seawall_core::request::{Request, RequestId};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::redact::{Patterns, Redaction};
 use super::{Audit, shape};
@@ -135,10 +136,12 @@ impl Stream for Tapped {
     }
 }
 
-/// What is kept of it.
-#[derive(Serialize)]
-struct Kept {
+/// What client and model said, redacted and cut.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditContent)]
+pub(super) struct Kept {
     #[serde(serialize_with = "shape::text")]
+    #[schema(value_type = String)]
     request: RequestId,
     alias: Arc<str>,
     /// The request's JSON.
@@ -171,7 +174,7 @@ impl Heard {
         };
         let said_cut = said_cut || self.said.iter().map(Bytes::len).sum::<usize>() < self.said_bytes;
         let (request, alias) = (self.request, Arc::clone(&self.alias));
-        shape::json(&Kept { request, alias, asked, asked_cut, said, said_cut })
+        shape::json(&shape::Body::Content(Kept { request, alias, asked, asked_cut, said, said_cut }))
     }
 
     /// Redacted first and cut then: half a secret would not be known for one.

@@ -12,6 +12,7 @@ use seawall_core::record::{Attempted, Record};
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::content::Heard;
 use super::redact::Redaction;
@@ -66,7 +67,7 @@ pub(super) struct Change {
 }
 
 /// An operator's order, and what came of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Deed {
     /// The HTTP method.
     pub method: String,
@@ -79,8 +80,9 @@ pub struct Deed {
 }
 
 /// What an entry is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AuditKind)]
 pub enum Kind {
     /// A request that ended.
     Request,

@@ -8,21 +8,45 @@ use seawall_core::ports::PluginRef;
 use seawall_core::record::{Attempted, Purpose, Record, RoutedBy};
 use seawall_core::request::RequestId;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
+use super::Figures;
+use super::content::Kept;
 use super::entry::{Change, Deed, Refusal, clean, millis};
 use super::redact::Redaction;
+use super::writer::Killed;
 
 /// Longest policy's reason in characters.
 const REASON_CHARS: usize = 200;
 
-#[derive(Serialize)]
-struct Request<'a> {
+/// What is on record, by what the entry is about.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AuditBody)]
+pub(super) enum Body<'a> {
+    Request(Request<'a>),
+    Refusal(Refused<'a>),
+    Twin(Hidden<'a>),
+    Breaker(Changed),
+    Operator(Done),
+    Content(Kept),
+    /// A run that ended as it should.
+    Stopped(Figures),
+    Killed(Killed),
+}
+
+/// A request that ended. Members that say nothing are left out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRequest)]
+pub(super) struct Request<'a> {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
     id: RequestId,
     at_ms: i64,
     tenant: &'a str,
     model: Cow<'a, str>,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
     protocol: seawall_core::request::Protocol,
     stream: bool,
     outcome: &'static str,
@@ -50,7 +74,8 @@ struct Request<'a> {
     cost_usd: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRouting)]
 struct Routing<'a> {
     by: &'static str,
     order: Vec<String>,
@@ -60,7 +85,8 @@ struct Routing<'a> {
     reason: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditAttempt)]
 struct Attempt<'a> {
     number: usize,
     target: String,
@@ -92,21 +118,24 @@ struct Attempt<'a> {
     fault: Option<Fault<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditPlugin)]
 struct Plugin<'a> {
     id: &'a str,
     generation: u64,
     digest: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditFault)]
 struct Fault<'a> {
     id: u64,
     kind: &'a str,
     action: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditTokens)]
 struct Tokens {
     input: u64,
     output: u64,
@@ -118,7 +147,8 @@ struct Tokens {
     reasoning: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditSkipped)]
 struct Skipped {
     target: String,
     gate: &'static str,
@@ -127,13 +157,63 @@ struct Skipped {
     retry_in_ms: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditSpliced)]
 struct Spliced {
     from: String,
     to: String,
     at_char: usize,
     mode: &'static str,
     at_ms: f64,
+}
+
+/// A request that was refused before it was resolved.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRefusal)]
+pub(super) struct Refused<'a> {
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
+    id: RequestId,
+    at_ms: i64,
+    outcome: &'static str,
+    protocol: &'static str,
+    status: u16,
+    code: &'a str,
+}
+
+/// A hidden call, and whose copy it was.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditTwin)]
+pub(super) struct Hidden<'a> {
+    at_ms: i64,
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
+    request: RequestId,
+    #[serde(flatten)]
+    attempt: Attempt<'a>,
+}
+
+/// A change of a breaker, and the requests that caused it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditBreaker)]
+pub(super) struct Changed {
+    at_ms: i64,
+    target: String,
+    from: &'static str,
+    to: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_for_ms: Option<f64>,
+    causes: Vec<String>,
+}
+
+/// What an operator did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditDeed)]
+pub(super) struct Done {
+    at_ms: i64,
+    #[serde(flatten)]
+    deed: Deed,
 }
 
 /// A request that ended.
@@ -151,7 +231,7 @@ pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
         mode: spliced.splice.mode.label(),
         at_ms: ms(spliced.at),
     });
-    json(&Request {
+    json(&Body::Request(Request {
         id: record.id,
         at_ms: millis(record.started),
         tenant: &record.tenant,
@@ -177,7 +257,7 @@ pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
         usage: record.usage.as_ref().map(tokens),
         spent: record.spent_together.as_ref().map(tokens),
         cost_usd: record.cost_usd(),
-    })
+    }))
 }
 
 fn routing<'a>(record: &'a Record, redaction: &dyn Redaction) -> Routing<'a> {
@@ -238,18 +318,8 @@ fn tokens(usage: &Usage) -> Tokens {
 
 /// A request that was refused.
 pub(super) fn refusal(id: RequestId, at: SystemTime, refusal: &Refusal) -> String {
-    #[derive(Serialize)]
-    struct Shape<'a> {
-        #[serde(serialize_with = "text")]
-        id: RequestId,
-        at_ms: i64,
-        outcome: &'static str,
-        protocol: &'static str,
-        status: u16,
-        code: &'a str,
-    }
     let (protocol, status, code) = (refusal.protocol.as_str(), refusal.status, refusal.code.as_str());
-    json(&Shape { id, at_ms: millis(at), outcome: "refused", protocol, status, code })
+    json(&Body::Refusal(Refused { id, at_ms: millis(at), outcome: "refused", protocol, status, code }))
 }
 
 /// A hidden call.
@@ -259,31 +329,12 @@ pub(super) fn twin(
     twin: &Attempted,
     redaction: &dyn Redaction,
 ) -> String {
-    #[derive(Serialize)]
-    struct Shape<'a> {
-        at_ms: i64,
-        #[serde(serialize_with = "text")]
-        request: RequestId,
-        #[serde(flatten)]
-        attempt: Attempt<'a>,
-    }
-    json(&Shape { at_ms: millis(at), request, attempt: attempt(1, twin, redaction) })
+    json(&Body::Twin(Hidden { at_ms: millis(at), request, attempt: attempt(1, twin, redaction) }))
 }
 
 /// A change of a breaker.
 pub(super) fn breaker(at: SystemTime, change: &Change) -> String {
-    #[derive(Serialize)]
-    struct Shape {
-        at_ms: i64,
-        target: String,
-        from: &'static str,
-        to: &'static str,
-        reason: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        open_for_ms: Option<f64>,
-        causes: Vec<String>,
-    }
-    json(&Shape {
+    json(&Body::Breaker(Changed {
         at_ms: millis(at),
         target: change.target.to_string(),
         from: change.from.label(),
@@ -291,21 +342,15 @@ pub(super) fn breaker(at: SystemTime, change: &Change) -> String {
         reason: change.reason,
         open_for_ms: change.open_for.map(ms),
         causes: change.causes.iter().map(ToString::to_string).collect(),
-    })
+    }))
 }
 
 /// What an operator did.
 pub(super) fn operator(at: SystemTime, deed: &Deed, redaction: &dyn Redaction) -> String {
-    #[derive(Serialize)]
-    struct Shape {
-        at_ms: i64,
-        #[serde(flatten)]
-        deed: Deed,
-    }
     let order = clean(&deed.order, redaction).into_owned();
     let path = clean(&deed.path, redaction).into_owned();
     let deed = Deed { order, path, ..deed.clone() };
-    json(&Shape { at_ms: millis(at), deed })
+    json(&Body::Operator(Done { at_ms: millis(at), deed }))
 }
 
 /// Milliseconds, to the microsecond.
@@ -322,7 +367,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Values of these types always have a JSON form.
-pub(super) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+/// Every body has a JSON form.
+pub(super) fn json(body: &Body<'_>) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }

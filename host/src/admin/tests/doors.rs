@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::super::{Door, routes as table};
+use super::super::{Documented, Door, routes as table};
 use super::{TOKEN, admin_with, call, desk, read};
 
 /// Every route of the table, by every method, with every wrong token: nothing opens but the two health answers.
@@ -10,8 +10,11 @@ use super::{TOKEN, admin_with, call, desk, read};
 async fn nothing_opens_without_the_token() {
     let (routes, _shutdown) = desk();
     let unknown = [("/", Door::Token), ("/admin", Door::Token), ("/admin/nothing", Door::Token)];
-    let known = table().map(|(path, door, _)| (path, door));
-    for (path, door) in known.into_iter().chain(unknown) {
+    let paths = |(door, (_, documented, _)): (Door, Documented)| {
+        documented.paths.into_keys().map(move |path| (path, door))
+    };
+    let unknown = unknown.map(|(path, door)| (path.to_owned(), door));
+    for (path, door) in table().into_iter().flat_map(paths).chain(unknown) {
         let path = path.replace("{id}", "1").replace("{*target}", "left/m");
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS]
         {
@@ -34,6 +37,7 @@ async fn nothing_opens_without_the_token() {
 async fn the_token_opens_every_route() {
     let (routes, _shutdown) = desk();
     for path in [
+        "/admin/openapi.json",
         "/admin/status",
         "/admin/availability",
         "/admin/targets",

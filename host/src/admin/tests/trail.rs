@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use http::Method;
 use http_body_util::BodyExt as _;
-use seawall_core::ports::Observer as _;
+use seawall_core::note::Note;
+use seawall_core::record::Record;
 use seawall_core::request::RequestId;
 use serde_json::Value;
 
 use super::super::Admin;
-use super::{TOKEN, admin, call, desk, read};
+use super::{TOKEN, admin, answered, call, desk, read};
 use crate::audit::{Audit, Settings};
 use crate::ingress::Routes;
 use crate::shutdown::Shutdown;
