@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seawall_core::note::Circuit;
-use seawall_core::record::{Attempted, Record};
+use seawall_core::record::{Attempted, Record, Twin};
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub(super) enum Entry {
     /// A request that was refused before it was resolved.
     Refusal(Refusal),
     /// A hidden call.
-    Twin { request: RequestId, twin: Arc<Attempted> },
+    Twin { request: RequestId, twin: Arc<Twin> },
     /// A breaker changed.
     Breaker(Box<Change>),
     /// An operator did something, or tried to.
@@ -189,8 +189,8 @@ impl Row {
             },
             Entry::Twin { request, twin } => Self {
                 request: Some(request.0),
-                marks: marks_of_twin(twin),
-                ..row(Kind::Twin, shape::twin(*at, *request, twin, redaction))
+                marks: marks_of_twin(&twin.call),
+                ..row(Kind::Twin, shape::twin(*at, *request, &twin.call, redaction))
             },
             Entry::Breaker(change) => Self {
                 outcome: Some(change.to.label().to_owned()),

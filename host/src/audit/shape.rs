@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use seawall_core::event::Usage;
 use seawall_core::ports::PluginRef;
-use seawall_core::record::{Attempted, Purpose, Record, RoutedBy};
+use seawall_core::record::{Attempted, Record, RoutedBy};
 use seawall_core::request::RequestId;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -281,7 +281,7 @@ fn attempt<'a>(number: usize, made: &'a Attempted, redaction: &dyn Redaction) ->
         number,
         target: made.target.to_string(),
         purpose: made.purpose.label(),
-        twin_reason: if let Purpose::Twin(reason) = made.purpose { Some(reason) } else { None },
+        twin_reason: made.purpose.reason(),
         probe: made.probe,
         began_ms: ms(made.began),
         first_content_ms: made.first_content.map(ms),
