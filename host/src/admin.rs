@@ -10,6 +10,7 @@
 mod audit;
 mod availability;
 mod chaos;
+mod document;
 mod experiments;
 mod guard;
 mod json;
@@ -30,16 +31,17 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post};
 use hyper_util::service::TowerToHyperService;
 use seawall_core::fault::Chaos;
 use seawall_core::ports::PluginSource;
 use seawall_core::targets::Targets;
 use secrecy::SecretString;
 use tokio::time::Instant;
+use utoipa_axum::router::UtoipaMethodRouter;
+use utoipa_axum::routes;
 
 pub use self::json::AdminError;
-pub use self::plugins::{PluginControl, PluginFigures};
+pub use self::plugins::{PluginControl, PluginFigures, PluginReport, Serving};
 use crate::audit::Audit;
 use crate::config::Config;
 use crate::ingress::{Admission, Routes};
@@ -98,32 +100,37 @@ enum Door {
     Metrics,
 }
 
-/// Every route, in one table, so that the test of the doors cannot forget one.
-fn routes() -> [(&'static str, Door, MethodRouter<Shared>); 23] {
+/// Handlers of one path, with what the document says of them.
+type Documented = UtoipaMethodRouter<Shared>;
+
+/// Every route, in one table that router and document are made of, so that neither can forget one. Paths and methods
+/// stand at the handlers.
+fn routes() -> [(Door, Documented); 24] {
     [
-        ("/livez", Door::Health, get(status::live)),
-        ("/readyz", Door::Health, get(status::ready)),
-        ("/metrics", Door::Metrics, get(metrics::metrics)),
-        ("/admin/stream", Door::Token, get(stream::open)),
-        ("/admin/status", Door::Token, get(status::status)),
-        ("/admin/availability", Door::Token, get(availability::report)),
-        ("/admin/audit", Door::Token, get(audit::page)),
-        ("/admin/audit/export", Door::Token, get(audit::export)),
-        ("/admin/audit/status", Door::Token, get(audit::status)),
-        ("/admin/audit/{id}", Door::Token, get(audit::one)),
-        ("/admin/targets", Door::Token, get(targets::list)),
-        ("/admin/targets/{*target}", Door::Token, get(targets::one).post(targets::act)),
-        ("/admin/providers/{id}", Door::Token, post(targets::clear)),
-        ("/admin/plugins", Door::Token, get(plugins::list)),
-        ("/admin/plugins/{id}/rollback", Door::Token, post(plugins::rollback)),
-        ("/admin/chaos/catalogue", Door::Token, get(chaos::catalogue)),
-        ("/admin/chaos/faults", Door::Token, post(chaos::arm).get(chaos::list).delete(chaos::disarm_all)),
-        ("/admin/chaos/faults/{id}", Door::Token, delete(chaos::disarm)),
-        ("/admin/chaos/board/{action}", Door::Token, post(experiments::press)),
-        ("/admin/chaos/experiments", Door::Token, post(experiments::start).get(experiments::list)),
-        ("/admin/chaos/experiments/{id}", Door::Token, get(experiments::report).delete(experiments::stop)),
-        ("/admin/chaos/experiments/{id}/page", Door::Token, get(experiments::page)),
-        ("/admin/chaos/stop", Door::Token, post(experiments::stop_all)),
+        (Door::Health, routes!(status::live)),
+        (Door::Health, routes!(status::ready)),
+        (Door::Metrics, routes!(metrics::metrics)),
+        (Door::Token, routes!(document::document)),
+        (Door::Token, routes!(stream::open)),
+        (Door::Token, routes!(status::status)),
+        (Door::Token, routes!(availability::report)),
+        (Door::Token, routes!(audit::page)),
+        (Door::Token, routes!(audit::export)),
+        (Door::Token, routes!(audit::status)),
+        (Door::Token, routes!(audit::one)),
+        (Door::Token, routes!(targets::list)),
+        (Door::Token, routes!(targets::one, targets::act)),
+        (Door::Token, routes!(targets::clear)),
+        (Door::Token, routes!(plugins::list)),
+        (Door::Token, routes!(plugins::rollback)),
+        (Door::Token, routes!(chaos::catalogue)),
+        (Door::Token, routes!(chaos::arm, chaos::list, chaos::disarm_all)),
+        (Door::Token, routes!(chaos::disarm)),
+        (Door::Token, routes!(experiments::press)),
+        (Door::Token, routes!(experiments::start, experiments::list)),
+        (Door::Token, routes!(experiments::report, experiments::stop)),
+        (Door::Token, routes!(experiments::page)),
+        (Door::Token, routes!(experiments::stop_all)),
     ]
 }
 
@@ -134,11 +141,14 @@ impl Admin {
         let metrics_are_open = shared.config.load().metrics.open;
         let mut health = Router::new();
         let mut guarded = Router::new();
-        for (path, door, methods) in routes() {
-            match door {
-                Door::Health => health = health.route(path, methods),
-                Door::Metrics if metrics_are_open => health = health.route(path, methods),
-                Door::Token | Door::Metrics => guarded = guarded.route(path, methods),
+        for (door, (_, paths, methods)) in routes() {
+            for path in paths.paths.keys() {
+                let methods = methods.clone();
+                match door {
+                    Door::Health => health = health.route(path, methods),
+                    Door::Metrics if metrics_are_open => health = health.route(path, methods),
+                    Door::Token | Door::Metrics => guarded = guarded.route(path, methods),
+                }
             }
         }
         let guarded = guarded

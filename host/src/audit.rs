@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use seawall_core::note::Note;
-use seawall_core::record::Attempted;
+use seawall_core::record::Twin;
 use seawall_core::request::RequestId;
 
 use self::content::Heard;
@@ -235,7 +235,7 @@ impl Audit {
             Note::RequestEnded(record) => {
                 self.take(record.id, record.started, Entry::Request(Arc::clone(record)));
             }
-            Note::RequestRefused { id, protocol, status, code } => {
+            Note::RequestRefused { id, protocol, status, code, .. } => {
                 let refusal = Refusal { protocol: *protocol, status: *status, code: code.clone() };
                 self.take(*id, SystemTime::now(), Entry::Refusal(refusal));
             }
@@ -261,7 +261,7 @@ impl Audit {
         self.put(Entry::Operator(Box::new(deed)));
     }
 
-    fn twin(&self, request: RequestId, twin: &Arc<Attempted>) {
+    fn twin(&self, request: RequestId, twin: &Arc<Twin>) {
         self.put(Entry::Twin { request, twin: Arc::clone(twin) });
     }
 

@@ -14,15 +14,17 @@
 //! | egress | `ingress` writes [`Reply`] | the client left |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use seawall_core::cascade::{self, Engine};
 use seawall_core::note::Note;
-use seawall_core::reply::{ClientError, Degraded, Reply, Trail};
-use seawall_core::request::{Protocol, Request, RequestId};
+use seawall_core::reply::{Degraded, Reply, Trail};
+use seawall_core::request::Request;
 
 use crate::audit::Audit;
 use crate::config::Config;
+use crate::ingress::Refusal;
 
 /// Answers requests.
 #[derive(Debug)]
@@ -49,7 +51,9 @@ impl Gateway {
         let alias = match config.resolve(&request.facts.model) {
             Ok(alias) => alias,
             Err(error) => {
-                self.refused(request.id, request.protocol, &error);
+                let Request { id, protocol, ref trace, .. } = request;
+                let (after, trace) = (Duration::ZERO, trace.clone());
+                self.refused(Refusal { id, protocol, error: &error, after, trace });
                 let trail = Trail {
                     id: request.id,
                     target: None,
@@ -69,8 +73,9 @@ impl Gateway {
     }
 
     /// Says that a request was refused before it was resolved.
-    pub fn refused(&self, id: RequestId, protocol: Protocol, error: &ClientError) {
+    pub fn refused(&self, refusal: Refusal<'_>) {
+        let Refusal { id, protocol, error, after, trace } = refusal;
         let (status, code) = (error.status, error.code.clone());
-        self.engine.observer.note(Note::RequestRefused { id, protocol, status, code });
+        self.engine.observer.note(Note::RequestRefused { id, protocol, status, code, after, trace });
     }
 }

@@ -2,9 +2,10 @@
 //! since both are asked without a token.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Why the gateway should get no requests now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotReady {
     /// A stop was asked for.
@@ -16,7 +17,7 @@ pub enum NotReady {
 }
 
 /// Answer of `/readyz`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
     /// Whether to send requests here.
     pub ready: bool,

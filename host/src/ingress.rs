@@ -21,6 +21,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -32,6 +33,7 @@ use hyper_util::service::TowerToHyperService;
 use seawall_core::random::Random;
 use seawall_core::reply::{ClientError, Reply};
 use seawall_core::request::{Protocol, Request, RequestId};
+use seawall_core::trace::Trace;
 
 pub(crate) use self::admission::{Admission, Load};
 pub(crate) use self::caller::bearer_token;
@@ -52,9 +54,25 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(self: Arc<Self>, request: Request) -> Handling;
 
     /// One was refused before that.
-    fn refused(&self, id: RequestId, protocol: Protocol, error: &ClientError) {
+    fn refused(&self, refusal: Refusal<'_>) {
+        let Refusal { id, protocol, error, .. } = refusal;
         tracing::debug!(request = %id, %protocol, status = error.status, code = error.code, "request refused");
     }
+}
+
+/// A request that was refused before it was resolved.
+#[derive(Debug)]
+pub struct Refusal<'a> {
+    /// Which.
+    pub id: RequestId,
+    /// In which protocol the client is told.
+    pub protocol: Protocol,
+    /// What it is told.
+    pub error: &'a ClientError,
+    /// How long after it had come in.
+    pub after: Duration,
+    /// Its place in a distributed trace, where it has one.
+    pub trace: Option<Arc<Trace>>,
 }
 
 impl Handler for Gateway {
@@ -62,8 +80,8 @@ impl Handler for Gateway {
         Box::pin(async move { Gateway::handle(&self, request).await })
     }
 
-    fn refused(&self, id: RequestId, protocol: Protocol, error: &ClientError) {
-        Gateway::refused(self, id, protocol, error);
+    fn refused(&self, refusal: Refusal<'_>) {
+        Gateway::refused(self, refusal);
     }
 }
 
@@ -128,9 +146,16 @@ impl Ingress {
     }
 
     /// An answer without the gateway.
-    fn refuse(&self, protocol: Protocol, id: RequestId, error: &ClientError) -> Response {
-        self.handler.refused(id, protocol, error);
+    fn refuse(&self, refusal: Refusal<'_>) -> Response {
+        let Refusal { id, protocol, error, .. } = refusal;
+        self.handler.refused(refusal);
         answer::refusal(protocol, id, error)
+    }
+
+    /// The same for what was no request to a model; such are in no trace.
+    fn decline(&self, protocol: Protocol, error: &ClientError) -> Response {
+        let id = self.next_id();
+        self.refuse(Refusal { id, protocol, error, after: Duration::ZERO, trace: None })
     }
 
     /// Keyed with what nobody outside knows, so that a body cannot hold a forged blob token.
@@ -140,13 +165,15 @@ impl Ingress {
 
     async fn answer(self: Arc<Self>, protocol: Protocol, request: HttpRequest) -> Response {
         let id = self.next_id();
-        let mut visit = self.http.enter(protocol);
         let (head, body) = request.into_parts();
-        let (request, place) = match self.admit(protocol, id, head, body).await {
+        let mut visit = self.http.enter(protocol, &head.headers, &self.random);
+        let trace = visit.trace().cloned();
+        let (request, place) = match self.admit(protocol, id, head, body, trace.clone()).await {
             Ok(admitted) => admitted,
             Err(error) => {
                 visit.answered(error.status);
-                return self.refuse(protocol, id, &error);
+                let after = visit.lasted();
+                return self.refuse(Refusal { id, protocol, error: &error, after, trace });
             }
         };
         let stay = Stay::new(place, visit);
@@ -160,10 +187,17 @@ impl Ingress {
                 answer::from_reply(protocol, handling.await, phase, stay)
             }
         };
+        // What is told stands before the request is dropped, whose end is told, too.
+        let closed = async move {
+            closing.reached(Phase::Closing).await;
+            let error = intake::leaving();
+            trace.iter().for_each(|trace| trace.answers(error.status));
+            error
+        };
         tokio::select! {
             biased;
             response = answered => response,
-            () = closing.reached(Phase::Closing) => answer::refusal(protocol, id, &intake::leaving()),
+            error = closed => answer::refusal(protocol, id, &error),
         }
     }
 }
@@ -182,12 +216,12 @@ async fn health(State(ingress): State<Arc<Ingress>>) -> Response {
 async fn no_route(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
     let asked: String = uri.path().chars().take(200).collect();
     let message = format!("there is no {method} {asked} here; {WHAT_EXISTS}");
-    ingress.refuse(shape_for(&uri), ingress.next_id(), &ClientError::new(404, "unknown_url", message))
+    ingress.decline(shape_for(&uri), &ClientError::new(404, "unknown_url", message))
 }
 
 async fn no_method(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
     let message = format!("{} does not take {method}; {WHAT_EXISTS}", uri.path());
-    ingress.refuse(shape_for(&uri), ingress.next_id(), &ClientError::new(405, "method_not_allowed", message))
+    ingress.decline(shape_for(&uri), &ClientError::new(405, "method_not_allowed", message))
 }
 
 const WHAT_EXISTS: &str = "this gateway has POST /v1/chat/completions, POST /v1/embeddings, POST /v1/messages, \

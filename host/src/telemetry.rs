@@ -195,8 +195,8 @@ impl Observer for Notes {
         if let Some(audit) = self.audit.get() {
             audit.note(&note);
         }
-        if let (Some(otlp), Note::RequestEnded(record)) = (self.otlp.get(), &note) {
-            otlp.offer(record);
+        if let Some(otlp) = self.otlp.get() {
+            otlp.offer(&note);
         }
         event::tell(&note, &mut Teller::Log);
         if self.listeners.receiver_count() > 0 {

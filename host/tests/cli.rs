@@ -92,10 +92,9 @@ mod cli {
         );
     }
 
+    /// Asked of the library that the binary is made of: both have the plugins inside, or look for them in one place.
     fn plugins_are_built() -> bool {
-        let shelf =
-            Path::new(env!("CARGO_BIN_EXE_seawall")).ancestors().find(|folder| folder.ends_with("target"));
-        shelf.is_some_and(|target| target.join("plugins/openai.wasm").exists())
+        !seawall::bundled::bundled_plugins().is_empty()
     }
 
     fn text(bytes: &[u8]) -> String {

@@ -25,6 +25,7 @@ use crate::settings::Atomic;
 use crate::splice::{self, Joint};
 use crate::target::TargetId;
 use crate::targets::Lesson;
+use crate::trace::Leg;
 
 /// Everything one attempt needs to know.
 pub(crate) struct Attempt {
@@ -32,8 +33,8 @@ pub(crate) struct Attempt {
     pub(crate) candidate: Candidate,
     /// The request in a protocol that the adapter takes.
     pub(crate) body: Arc<RequestBody>,
-    /// 1 for the request's first.
-    pub(crate) number: u32,
+    /// Which of the request's calls it is.
+    pub(crate) leg: Leg,
     /// When this attempt must have shown content (streamed) or its answer (plain).
     pub(crate) until: Instant,
     /// The stream that this attempt is to go on in; apart, for few attempts have one and all are moved.
@@ -122,7 +123,7 @@ impl Attempt {
     /// The upstream learns which trace it belongs to, and nothing else that the client sent beside it.
     fn trace(&self, headers: &mut HeaderMap) {
         let Some(trace) = &self.case.request.trace else { return };
-        if let Ok(parent) = HeaderValue::try_from(trace.parent_of(self.number)) {
+        if let Ok(parent) = HeaderValue::try_from(trace.parent_of(self.leg)) {
             headers.insert(HeaderName::from_static("traceparent"), parent);
         }
         if let Some(state) = trace.state.as_deref().and_then(|state| HeaderValue::from_str(state).ok()) {
@@ -145,7 +146,7 @@ impl Attempt {
                 alias: &self.case.alias,
                 wish,
                 capabilities: &self.candidate.capabilities,
-                number: self.number,
+                number: self.leg.number(),
                 adapter: &self.candidate.adapter,
                 injection,
                 plugins: &self.case.plugins,

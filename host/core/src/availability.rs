@@ -121,6 +121,7 @@ impl Availability {
         match note {
             Note::RequestEnded(record) => self.lock().ended(record, now),
             Note::TwinEnded { twin, .. } => {
+                let twin = &twin.call;
                 let verdict = twin.failure().map_or(Verdict::Served, |broke| Verdict::Failed(broke.class));
                 let mut book = self.lock();
                 let is_news = book.everything || !twin.misleads();

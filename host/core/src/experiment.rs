@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 pub use self::board::{Action, ActionInfo, Press};
 pub use self::page::page;
@@ -71,7 +72,8 @@ pub enum StartError {
 }
 
 /// An experiment in a list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ExperimentSummary)]
 pub struct Summary {
     /// To ask for its report.
     pub id: u64,

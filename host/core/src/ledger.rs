@@ -259,6 +259,14 @@ impl Ledger {
         self.close(outcome, None, usage);
     }
 
+    /// The client is told an error, with this status unless its answer has begun already.
+    pub(crate) fn failed(&mut self, status: u16, class: Option<Class>) {
+        if let Some(trace) = &self.record.trace {
+            trace.answers(status);
+        }
+        self.ended(Outcome::Failed, class);
+    }
+
     /// The request ended without a complete answer.
     pub(crate) fn ended(&mut self, outcome: Outcome, class: Option<Class>) {
         self.close(outcome, class, None);

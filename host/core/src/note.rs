@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::class::{Class, Failure};
 use crate::ports::TemplateRef;
-use crate::record::{Attempted, Record};
+use crate::record::{Record, Twin};
 use crate::request::{Protocol, RequestId};
 use crate::splice::Splice;
 use crate::target::TargetId;
+use crate::trace::Trace;
 
 /// Health of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +189,10 @@ pub enum Note {
         status: u16,
         /// And which code.
         code: String,
+        /// How long after it had come in; 0 where it was resolved by the gateway already.
+        after: Duration,
+        /// Its place in a distributed trace, where it has one.
+        trace: Option<Arc<Trace>>,
     },
     /// A candidate was passed over without a call.
     Skipped {
@@ -262,7 +267,7 @@ pub enum Note {
         /// Whose copy.
         id: RequestId,
         /// The call.
-        twin: Arc<Attempted>,
+        twin: Arc<Twin>,
     },
     /// Every candidate had its turn and none could serve: once more after a pause.
     RoundStarted {

@@ -17,7 +17,7 @@ use crate::ports::PluginRef;
 use crate::request::{Protocol, RequestId};
 use crate::splice::Splice;
 use crate::target::TargetId;
-use crate::trace::Trace;
+use crate::trace::{Leg, Trace};
 
 /// What happened to one request, from its beginning to its end. Times are counted from `started`.
 #[derive(Clone, Debug)]
@@ -63,6 +63,31 @@ pub struct Record {
     /// Tokens that were paid for, where more than one upstream wrote a part of the answer, or wrote it in vain. Where
     /// an upstream broke off without a count, its part is an estimate.
     pub spent_together: Option<Usage>,
+}
+
+/// A hidden call that has ended, with what is needed to tell about it without its request.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    /// The call itself; its times are counted from `started`.
+    pub call: Attempted,
+    /// When it began, by the wall clock.
+    pub started: SystemTime,
+    /// Which of the request's calls it was.
+    pub leg: Leg,
+    /// The client's protocol.
+    pub protocol: Protocol,
+    /// Streamed.
+    pub stream: bool,
+    /// The request's place in a distributed trace, where it has one.
+    pub trace: Option<Arc<Trace>>,
+}
+
+impl Twin {
+    /// A call of a plain chat request that nobody traces.
+    pub fn new(call: Attempted) -> Self {
+        let (protocol, leg) = (Protocol::Chat, Leg::Twin(0));
+        Self { call, started: UNIX_EPOCH, leg, protocol, stream: false, trace: None }
+    }
 }
 
 /// In which order candidates stood.

@@ -1,12 +1,16 @@
 //! Where a request stands in a distributed trace: W3C trace context, taken in with the request and passed on to
 //! upstreams. Ids and one flag; `baggage` is never passed on, for nobody knows what is in it.
 
+use std::sync::OnceLock;
+
 use crate::random::mix;
 
 /// Longest `tracestate` that is passed on, in bytes; the specification's own least.
 const LONGEST_STATE: usize = 512;
 /// Keeps ids of one request's spans apart.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Beyond every attempt.
+const TWINS: u64 = 1 << 32;
 
 /// A request's place in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,27 @@ pub struct Trace {
     pub recorded: bool,
     /// The caller's `tracestate`, handed on as it came.
     pub state: Option<Box<str>>,
+    /// The status that the answer began with, once it has.
+    pub answered: OnceLock<u16>,
+}
+
+/// One upstream call of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    /// An attempt, counted from 1.
+    Attempt(u32),
+    /// A hidden copy, by the place of its target among the candidates.
+    Twin(u32),
+}
+
+impl Leg {
+    /// Which attempt it is, to whoever decides by that; a twin is the first and only one of its own.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Attempt(number) => number,
+            Self::Twin(_) => 1,
+        }
+    }
 }
 
 impl Trace {
@@ -43,7 +68,8 @@ impl Trace {
         let fits =
             |state: &&str| state.len() <= LONGEST_STATE && state.bytes().all(|b| (0x20..0x7f).contains(&b));
         let state = state.filter(fits).map(Box::from);
-        Some(Self { trace_id, span_id, parent: None, sampled, recorded: false, state })
+        let answered = OnceLock::new();
+        Some(Self { trace_id, span_id, parent: None, sampled, recorded: false, state, answered })
     }
 
     /// The same trace with a span of our own below the caller's.
@@ -61,17 +87,27 @@ impl Trace {
             sampled,
             recorded: true,
             state: None,
+            answered: OnceLock::new(),
         }
     }
 
-    /// The span of an attempt, from 1. The same here and in the record of the request, without being kept anywhere.
-    pub fn attempt(&self, number: u32) -> u64 {
-        mix(self.span_id.wrapping_add(STEP.wrapping_mul(u64::from(number)))).max(1)
+    /// The answer begins with this status, whatever comes of it later: the first word counts.
+    pub fn answers(&self, status: u16) {
+        let _first = self.answered.set(status);
     }
 
-    /// The `traceparent` that goes to the upstream of an attempt.
-    pub fn parent_of(&self, number: u32) -> String {
-        let span = if self.recorded { self.attempt(number) } else { self.span_id };
+    /// The span of an upstream call. The same here and in the record of the request, without being kept anywhere.
+    pub fn span(&self, leg: Leg) -> u64 {
+        let place = match leg {
+            Leg::Attempt(number) => u64::from(number),
+            Leg::Twin(place) => TWINS | u64::from(place),
+        };
+        mix(self.span_id.wrapping_add(STEP.wrapping_mul(place))).max(1)
+    }
+
+    /// The `traceparent` that goes to the upstream of a call.
+    pub fn parent_of(&self, leg: Leg) -> String {
+        let span = if self.recorded { self.span(leg) } else { self.span_id };
         format!("00-{:032x}-{span:016x}-{:02x}", self.trace_id, u8::from(self.sampled))
     }
 }
@@ -114,16 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_out_names_the_attempt_or_else_the_caller() {
+    fn what_goes_out_names_the_call_or_else_the_caller() {
         let caller = Trace::parse(GOOD, None).unwrap();
-        assert_eq!(caller.parent_of(1), GOOD, "nobody records here: as it came");
+        assert_eq!(caller.parent_of(Leg::Attempt(1)), GOOD, "nobody records here: as it came");
         let ours = caller.with_span(7);
         assert_eq!((ours.span_id, ours.parent), (7, Some(0x00f0_67aa_0ba9_02b7)));
-        let spans: std::collections::BTreeSet<u64> = (0..100).map(|number| ours.attempt(number)).collect();
-        assert_eq!(spans.len(), 100);
+        let legs = (0..100).flat_map(|number| [Leg::Attempt(number), Leg::Twin(number)]);
+        let spans: std::collections::BTreeSet<u64> = legs.map(|leg| ours.span(leg)).collect();
+        assert_eq!(spans.len(), 200);
         assert_eq!(
-            ours.parent_of(2),
-            format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", ours.attempt(2))
+            ours.parent_of(Leg::Attempt(2)),
+            format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", ours.span(Leg::Attempt(2)))
         );
     }
 }

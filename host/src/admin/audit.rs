@@ -11,12 +11,14 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Shared;
-use super::json::{AdminError, json};
+use super::json::{AdminError, ErrorBody, json};
 use super::order::ORDER_BYTES;
 use crate::audit::{
-    Audit, Deed, Filter, Kind, LARGEST_PAGE, Page, QueryError, Reader, parse_id, parse_moment,
+    Audit, Deed, Figures, Filter, Kind, LARGEST_PAGE, Listed, Page, QueryError, Reader, Whole, parse_id,
+    parse_moment,
 };
 use crate::tasks::blocking;
 
@@ -24,26 +26,45 @@ const EXAMPLE: &str = "for example /admin/audit?from=15m&target=PROVIDER/MODEL&c
                        id, alias, target, outcome, class, tag, kind, limit, before, after";
 
 /// A filter as it stands in a URL.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    /// Begun at or after this moment: `15m` ago, `2026-01-31T12:00:00Z`, or milliseconds since 1970.
     from: Option<String>,
+    /// Begun before it.
     to: Option<String>,
+    /// Of this request, with what belongs to it.
     id: Option<String>,
+    /// The alias or target that the client asked for.
     alias: Option<String>,
+    /// A target that was called or passed over.
     target: Option<String>,
+    /// How it ended.
     outcome: Option<String>,
+    /// A class of failure that occurred.
     class: Option<String>,
+    /// Something remarkable: `injected`, `spliced`, `hedge`, `retry`, a gate's name.
     tag: Option<String>,
+    /// Kinds of entries, with commas between them; all but content, if missing.
     kind: Option<String>,
+    /// Entries of the page: 100 unless said, at most 1000.
     limit: Option<usize>,
+    /// Older than this place: `next` of the page before.
     before: Option<String>,
+    /// Stored behind this number, the oldest first: `last_seq` of what was read before.
     after: Option<i64>,
 }
 
 type AskedFor = Result<Query<Asked>, axum::extract::rejection::QueryRejection>;
 
-/// One page, the newest first.
+/// A page of the audit trail, the newest first.
+#[utoipa::path(get, path = "/admin/audit", tag = "audit", params(Asked), responses(
+    (status = 200, description = "The entries that fit", body = Page),
+    (status = 400, description = "`bad_filter`", body = ErrorBody),
+    (status = 404, description = "`no_audit`", body = ErrorBody),
+    (status = 503, description = "`too_long`, `unreadable`", body = ErrorBody),
+))]
 pub(super) async fn page(State(admin): State<Shared>, asked: AskedFor) -> Result<Response, AdminError> {
     let (reader, filter) = (reader(&admin)?, filter(asked)?);
     let page = read(move || reader.page(&filter)).await?;
@@ -51,6 +72,15 @@ pub(super) async fn page(State(admin): State<Shared>, asked: AskedFor) -> Result
 }
 
 /// One entry, with what belongs to it.
+#[utoipa::path(get, path = "/admin/audit/{id}", tag = "audit",
+    params(("id" = String, Path, description = "`req_...`, or its digits")),
+    responses(
+        (status = 200, description = "What is on record", body = Whole),
+        (status = 400, description = "`bad_filter`", body = ErrorBody),
+        (status = 404, description = "`not_on_record`, `no_audit`", body = ErrorBody),
+        (status = 503, description = "`too_long`, `unreadable`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn one(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Response, AdminError> {
     let reader = reader(&admin)?;
     let id = parse_id(&id).ok_or_else(|| bad(format!("`{id}` is no id of an entry")))?;
@@ -58,12 +88,22 @@ pub(super) async fn one(State(admin): State<Shared>, Path(id): Path<String>) -> 
     Ok(json(StatusCode::OK, &whole))
 }
 
-/// How many entries went where.
+/// How many entries went where, and whether the trail can be written.
+#[utoipa::path(get, path = "/admin/audit/status", tag = "audit", responses(
+    (status = 200, description = "As it is now", body = Figures),
+    (status = 404, description = "`no_audit`", body = ErrorBody),
+))]
 pub(super) async fn status(State(admin): State<Shared>) -> Result<Response, AdminError> {
     Ok(json(StatusCode::OK, &trail(&admin)?.figures()))
 }
 
 /// Every entry that fits, one line each, in the order of storing. Read as it is taken.
+#[utoipa::path(get, path = "/admin/audit/export", tag = "audit", params(Asked), responses(
+    (status = 200, description = "A line for each entry", content_type = "application/x-ndjson", body = Listed),
+    (status = 400, description = "`bad_filter`", body = ErrorBody),
+    (status = 404, description = "`no_audit`", body = ErrorBody),
+    (status = 503, description = "`too_long`, `unreadable`", body = ErrorBody),
+))]
 pub(super) async fn export(State(admin): State<Shared>, asked: AskedFor) -> Result<Response, AdminError> {
     let (reader, filter) = (reader(&admin)?, filter(asked)?);
     let first = Filter { after: Some(filter.after.unwrap_or(0)), limit: Some(LARGEST_PAGE), ..filter };

@@ -9,64 +9,84 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use seawall_core::experiment::{Action, ActionInfo};
-use seawall_core::fault::{self, ArmError, DEFAULT_TTL, Entry, FaultMatch, FaultOrder};
+use seawall_core::fault::{self, ArmError, ArmedStatus, DEFAULT_TTL, Entry, FaultMatch, FaultOrder};
 use seawall_core::settings::{Alias, AliasTarget};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::Shared;
-use super::json::{AdminError, json};
+use super::json::{AdminError, ErrorBody, json};
 use super::order::{self, Ttl};
 use crate::config::{Config, Provider};
 
 const EXAMPLE: &str = r#"for example {"kind":"outage","match":{"provider":"NAME"},"config":{},"ttl":"60s"}"#;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = FaultOrder)]
 struct Order {
+    /// Of the catalogue.
     kind: String,
+    /// Whom it hits; everybody, if missing.
     #[serde(default, rename = "match")]
     matching: FaultMatch,
+    /// The kind's parameters.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     config: Option<Box<RawValue>>,
+    /// A minute unless said, at most an hour.
     #[serde(default)]
     ttl: Option<Ttl>,
+    /// The share of attempts grows from nothing over this time.
     #[serde(default)]
     ramp: Option<Ttl>,
+    /// Decides every draw.
     #[serde(default)]
     seed: u64,
+    /// Count what would be hit, and inject nothing.
     #[serde(default)]
     dry_run: bool,
+    /// What is injected counts as news about providers.
     #[serde(default)]
     teach: bool,
+    /// It may also hit the last healthy failure domain of an alias.
     #[serde(default)]
     allow_total_outage: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FaultArmed)]
 struct Armed {
     id: u64,
     /// Aliases that would be left without a healthy failure domain: there, only delays act.
     spares: Vec<Arc<str>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FaultCatalogue)]
 struct Catalogue {
     kinds: Vec<Entry>,
     /// What is one call away, with a report.
     board: [ActionInfo; 5],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FaultsDisarmed)]
 struct Disarmed {
     disarmed: usize,
 }
 
-#[derive(Serialize)]
-struct Faults<T> {
-    faults: T,
+#[derive(Serialize, ToSchema)]
+#[schema(as = FaultList)]
+struct Faults {
+    faults: Vec<ArmedStatus>,
 }
 
+/// Every kind of fault that can be armed, and the board.
+#[utoipa::path(get, path = "/admin/chaos/catalogue", tag = "chaos", responses(
+    (status = 200, description = "As it is with the plugins that serve now", body = Catalogue),
+))]
 pub(super) async fn catalogue(State(admin): State<Shared>) -> Response {
     json(
         StatusCode::OK,
@@ -77,10 +97,25 @@ pub(super) async fn catalogue(State(admin): State<Shared>) -> Response {
     )
 }
 
+/// Armed faults, and what they did so far.
+#[utoipa::path(get, path = "/admin/chaos/faults", tag = "chaos", responses(
+    (status = 200, description = "As they are now", body = Faults),
+))]
 pub(super) async fn list(State(admin): State<Shared>) -> Response {
     json(StatusCode::OK, &Faults { faults: admin.chaos.list() })
 }
 
+/// Arms a fault; it ends by itself.
+#[utoipa::path(post, path = "/admin/chaos/faults", tag = "chaos",
+    request_body = Order,
+    responses(
+        (status = 201, description = "It is armed", body = Armed),
+        (status = 400, description = "`bad_order`, `bad_config`, `out_of_range`, `unknown_name`", body = ErrorBody),
+        (status = 404, description = "`unknown_kind`", body = ErrorBody),
+        (status = 409, description = "`too_many`", body = ErrorBody),
+        (status = 502, description = "`plugin_fault`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn arm(State(admin): State<Shared>, body: Body) -> Result<Response, AdminError> {
     let order = read(body).await?;
     let config = admin.config.load_full();
@@ -90,6 +125,14 @@ pub(super) async fn arm(State(admin): State<Shared>, body: Body) -> Result<Respo
     Ok(json(StatusCode::CREATED, &Armed { id, spares }))
 }
 
+/// Ends a fault.
+#[utoipa::path(delete, path = "/admin/chaos/faults/{id}", tag = "chaos",
+    params(("id" = u64, Path, description = "Of the armed fault")),
+    responses(
+        (status = 200, description = "It is gone", body = Disarmed),
+        (status = 404, description = "`not_armed`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn disarm(
     State(admin): State<Shared>,
     Path(id): Path<String>,
@@ -101,7 +144,10 @@ pub(super) async fn disarm(
         .fix("GET /admin/chaos/faults lists what is armed; faults end by themselves after their ttl"))
 }
 
-/// Experiments would arm their next step, so they end, too.
+/// Ends every fault. Experiments would arm their next step, so they end, too.
+#[utoipa::path(delete, path = "/admin/chaos/faults", tag = "chaos", responses(
+    (status = 200, description = "How many there were", body = Disarmed),
+))]
 pub(super) async fn disarm_all(State(admin): State<Shared>) -> Response {
     admin.notes.lab().stop_all();
     json(StatusCode::OK, &Disarmed { disarmed: admin.chaos.disarm_all() })

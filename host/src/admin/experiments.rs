@@ -13,8 +13,9 @@ use seawall_core::experiment::{
 use seawall_core::fault::FaultMatch;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
-use super::json::{AdminError, json};
+use super::json::{AdminError, ErrorBody, json};
 use super::order::{self, Ttl};
 use super::{Admin, Shared, chaos};
 use crate::config::Config;
@@ -26,8 +27,9 @@ const SCENARIO_EXAMPLE: &str = r#"for example {"name":"trial","for":"60s","steps
 /// How long a hash of a configuration is: enough to tell two apart.
 const HASH_BYTES: usize = 8;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BoardOrder)]
 struct Pressed {
     #[serde(default, rename = "match")]
     matching: FaultMatch,
@@ -41,23 +43,38 @@ struct Pressed {
     seed: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExperimentStarted)]
 struct Started {
     id: u64,
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExperimentsStopped)]
 struct Stopped {
     experiments: usize,
     disarmed: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExperimentList)]
 struct Listed {
     experiments: Vec<Summary>,
 }
 
+/// Presses a button of the board: an experiment of one fault, with a report. Whom it hits has to be said.
+#[utoipa::path(post, path = "/admin/chaos/board/{action}", tag = "experiments",
+    params(("action" = String, Path, description = "On the board of the catalogue")),
+    request_body = Pressed,
+    responses(
+        (status = 201, description = "It runs", body = Started),
+        (status = 400, description = "`bad_order`, `no_aim`, `bad_scenario`, `bad_config`, `out_of_range`, `unknown_name`", body = ErrorBody),
+        (status = 404, description = "`unknown_action`, `unknown_kind`", body = ErrorBody),
+        (status = 409, description = "`too_many`", body = ErrorBody),
+        (status = 502, description = "`plugin_fault`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn press(
     State(admin): State<Shared>,
     Path(action): Path<String>,
@@ -83,6 +100,17 @@ pub(super) async fn press(
     begin(&admin, action.press(Press { matching, everything, config, ttl, seed })).await
 }
 
+/// Starts an experiment.
+#[utoipa::path(post, path = "/admin/chaos/experiments", tag = "experiments",
+    request_body = Scenario,
+    responses(
+        (status = 201, description = "It runs", body = Started),
+        (status = 400, description = "`bad_order`, `bad_scenario`, `bad_config`, `out_of_range`, `unknown_name`", body = ErrorBody),
+        (status = 404, description = "`unknown_kind`", body = ErrorBody),
+        (status = 409, description = "`too_many`", body = ErrorBody),
+        (status = 502, description = "`plugin_fault`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn start(State(admin): State<Shared>, body: Body) -> Result<Response, AdminError> {
     let scenario: Scenario = order::read(body, SCENARIO_EXAMPLE).await?;
     begin(&admin, scenario).await
@@ -113,10 +141,22 @@ fn setting(admin: &Admin, config: &Config) -> Setting {
     }
 }
 
+/// Experiments that run, and the last ones that did.
+#[utoipa::path(get, path = "/admin/chaos/experiments", tag = "experiments", responses(
+    (status = 200, description = "As they are now", body = Listed),
+))]
 pub(super) async fn list(State(admin): State<Shared>) -> Response {
     json(StatusCode::OK, &Listed { experiments: admin.notes.lab().list() })
 }
 
+/// What an experiment found out, so far or in the end.
+#[utoipa::path(get, path = "/admin/chaos/experiments/{id}", tag = "experiments",
+    params(("id" = u64, Path, description = "Of the experiment")),
+    responses(
+        (status = 200, description = "The report", body = ExperimentReport),
+        (status = 404, description = "`no_experiment`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn report(
     State(admin): State<Shared>,
     Path(id): Path<String>,
@@ -124,7 +164,14 @@ pub(super) async fn report(
     Ok(json(StatusCode::OK, &*find(&admin, &id)?))
 }
 
-/// The page brings everything it needs, and may load nothing.
+/// The same as a page for people. It brings everything it needs, and may load nothing.
+#[utoipa::path(get, path = "/admin/chaos/experiments/{id}/page", tag = "experiments",
+    params(("id" = u64, Path, description = "Of the experiment")),
+    responses(
+        (status = 200, description = "The page", content_type = "text/html", body = String),
+        (status = 404, description = "`no_experiment`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn page(
     State(admin): State<Shared>,
     Path(id): Path<String>,
@@ -140,6 +187,14 @@ pub(super) async fn page(
     Ok(response)
 }
 
+/// Ends an experiment with its faults.
+#[utoipa::path(delete, path = "/admin/chaos/experiments/{id}", tag = "experiments",
+    params(("id" = u64, Path, description = "Of the experiment")),
+    responses(
+        (status = 200, description = "It ends", body = Stopped),
+        (status = 404, description = "`no_experiment`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn stop(
     State(admin): State<Shared>,
     Path(id): Path<String>,
@@ -150,7 +205,10 @@ pub(super) async fn stop(
     Err(not_found("no running experiment has this id"))
 }
 
-/// The kill switch.
+/// The kill switch: ends every experiment and every fault.
+#[utoipa::path(post, path = "/admin/chaos/stop", tag = "experiments", responses(
+    (status = 200, description = "How many there were", body = Stopped),
+))]
 pub(super) async fn stop_all(State(admin): State<Shared>) -> Response {
     // Before the faults, or an experiment could arm its next step in between.
     let experiments = admin.notes.lab().stop_all();

@@ -5,6 +5,9 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::document;
 
 /// What an operator did wrong, and what to do instead.
 #[derive(Debug)]
@@ -15,17 +18,23 @@ pub struct AdminError {
     fix: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Shape<'a> {
-    error: Inner<'a>,
+/// What is answered instead of what was wanted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorBody {
+    error: Words,
 }
 
-#[derive(Serialize)]
-struct Inner<'a> {
-    code: &'a str,
-    message: &'a str,
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErrorWords)]
+struct Words {
+    /// For programs.
+    code: &'static str,
+    /// What is wrong.
+    message: String,
+    /// What to do instead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<&'a str>,
+    fix: Option<String>,
 }
 
 impl AdminError {
@@ -45,7 +54,7 @@ impl AdminError {
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         let Self { status, code, message, fix } = self;
-        json(status, &Shape { error: Inner { code, message: &message, fix: fix.as_deref() } })
+        json(status, &ErrorBody { error: Words { code, message, fix } })
     }
 }
 
@@ -63,9 +72,8 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 
 pub(super) async fn no_route(method: Method, uri: Uri) -> AdminError {
     let path: String = uri.path().chars().take(200).collect();
-    let known = super::routes().map(|(path, _, _)| path).join(", ");
     AdminError::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {method} {path} here"))
-        .fix(format!("paths: {known}"))
+        .fix(format!("paths: {}", document::paths().join(", ")))
 }
 
 pub(super) async fn no_method(method: Method, uri: Uri) -> AdminError {

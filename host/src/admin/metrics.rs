@@ -13,7 +13,7 @@ use seawall_core::availability::{ByHalfLife, Estimate};
 use seawall_core::targets::TargetStatus;
 use tokio::time::Instant;
 
-use super::json::AdminError;
+use super::json::{AdminError, ErrorBody};
 use super::{Admin, Shared};
 use crate::audit::Audit;
 use crate::telemetry::figures::{Label, Sheet};
@@ -21,6 +21,11 @@ use crate::telemetry::names::{self, Metric, key};
 use crate::telemetry::otlp::Source;
 use crate::telemetry::prometheus;
 
+/// Everything that is counted, as OpenMetrics text.
+#[utoipa::path(get, path = "/metrics", tag = "status", responses(
+    (status = 200, description = "OpenMetrics text", content_type = "application/openmetrics-text", body = String),
+    (status = 500, description = "`unwritable`", body = ErrorBody),
+))]
 pub(super) async fn metrics(State(admin): State<Shared>) -> Response {
     match prometheus::text(admin.sheet()) {
         Ok(text) => {

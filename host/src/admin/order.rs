@@ -7,6 +7,7 @@ use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use super::json::AdminError;
 
@@ -27,10 +28,11 @@ pub(super) fn bad_order(message: String, example: &'static str) -> AdminError {
 }
 
 /// Seconds as a number, or a number with its unit.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Ttl {
     Seconds(u64),
+    /// `500ms`, `30s`, `5m`, `1h`.
     Text(String),
 }
 

@@ -7,19 +7,40 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::Value;
+use seawall_wasm::{PluginStatus, Problem};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Shared;
-use super::json::{AdminError, json};
+use super::json::{AdminError, ErrorBody, json};
 
 /// What the admin interface asks of the plugins' host.
 pub trait PluginControl: Send + Sync + Debug {
-    /// Every plugin with its generations and troubles, as JSON.
-    fn status(&self) -> Value;
+    /// Every plugin with its generations and troubles.
+    fn status(&self) -> PluginReport;
     /// The serving versions in numbers.
     fn figures(&self) -> Vec<PluginFigures>;
-    /// Goes back to the generation before; what serves afterwards, as JSON.
-    fn rollback(&self, id: &str) -> Result<Value, AdminError>;
+    /// Goes back to the generation before; what serves afterwards.
+    fn rollback(&self, id: &str) -> Result<Serving, AdminError>;
+}
+
+/// Every plugin, and what is wrong.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct PluginReport {
+    /// By id.
+    pub plugins: Vec<PluginStatus>,
+    /// Of the configuration: what a provider asks of a plugin and does not get.
+    pub problems: Vec<Problem>,
+}
+
+/// What serves of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PluginServing)]
+pub struct Serving {
+    /// The file's stem.
+    pub id: String,
+    /// None while none does.
+    pub generation: Option<u64>,
 }
 
 /// What the serving version of a plugin did so far.
@@ -39,10 +60,23 @@ pub struct PluginFigures {
     pub instances: u32,
 }
 
+/// Every plugin with its generations and troubles.
+#[utoipa::path(get, path = "/admin/plugins", tag = "plugins", responses(
+    (status = 200, description = "As they are now", body = PluginReport),
+))]
 pub(super) async fn list(State(admin): State<Shared>) -> Response {
     json(StatusCode::OK, &admin.control.status())
 }
 
+/// Goes back to the generation before.
+#[utoipa::path(post, path = "/admin/plugins/{id}/rollback", tag = "plugins",
+    params(("id" = String, Path, description = "The file's stem")),
+    responses(
+        (status = 200, description = "What serves afterwards", body = Serving),
+        (status = 404, description = "`unknown_plugin`", body = ErrorBody),
+        (status = 409, description = "`nothing_older`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn rollback(
     State(admin): State<Shared>,
     Path(id): Path<String>,

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use seawall_core::targets::TargetStatus;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::json::json;
 use super::{Admin, Shared};
@@ -14,23 +15,31 @@ use crate::ingress::Load;
 use crate::shutdown::Phase;
 use crate::telemetry::Totals;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Live {
     live: bool,
 }
 
-/// That this is answered says it all.
+/// Whether the process lives: that this is answered says it all.
+#[utoipa::path(get, path = "/livez", tag = "health", responses(
+    (status = 200, description = "It does", body = Live),
+))]
 pub(super) async fn live() -> Response {
     json(StatusCode::OK, &Live { live: true })
 }
 
+/// Whether to send requests here.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses(
+    (status = 200, description = "Send them", body = Readiness),
+    (status = 503, description = "Send them elsewhere", body = Readiness),
+))]
 pub(super) async fn ready(State(admin): State<Shared>) -> Response {
     let readiness = admin.readiness();
     json(StatusCode::from_u16(readiness.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), &readiness)
 }
 
 /// The house at one moment.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Status {
     version: &'static str,
     uptime_s: u64,
@@ -50,6 +59,10 @@ pub(super) struct Status {
     targets: Vec<TargetStatus>,
 }
 
+/// The house at one moment: what serves, what is under way, sums since the start, every target.
+#[utoipa::path(get, path = "/admin/status", tag = "status", responses(
+    (status = 200, description = "As it is now", body = Status),
+))]
 pub(super) async fn status(State(admin): State<Shared>) -> Response {
     json(StatusCode::OK, &admin.status())
 }

@@ -16,22 +16,30 @@ use seawall_core::availability::Report;
 use seawall_core::fault::ArmedStatus;
 use seawall_core::targets::TargetStatus;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
-use super::json::AdminError;
+use super::json::{AdminError, ErrorBody};
+use super::plugins::PluginReport;
 use super::status::Status;
 use super::{Admin, Shared};
 use crate::ingress::Load;
 use crate::shutdown::Phase;
 use crate::telemetry::Totals;
-use crate::telemetry::live::{MOST_WATCHERS, Scene};
+use crate::telemetry::live::{Gap, MOST_WATCHERS, Scene, Snapshot, Told};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Begins to tell.
+/// The live stream, as server-sent events: `snapshot` first and behind a `gap`, then `batch` after `batch`.
+#[utoipa::path(get, path = "/admin/stream", tag = "status",
+    params(("last-event-id" = Option<String>, Header, description = "Go on behind this event, if it is known here")),
+    responses(
+        (status = 200, description = "What `data` of each event holds", content_type = "text/event-stream", body = Data<'_>),
+        (status = 503, description = "`too_many_watchers`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn open(State(admin): State<Shared>, headers: HeaderMap) -> Result<Response, AdminError> {
     let behind = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let scene: Arc<dyn Scene> = admin.clone();
@@ -57,17 +65,30 @@ pub(super) async fn open(State(admin): State<Shared>, headers: HeaderMap) -> Res
     Ok(response)
 }
 
+/// `data` of an event.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = LiveData)]
+#[expect(dead_code, reason = "the bus writes one of them at a time; this says which there are")]
+enum Data<'a> {
+    Snapshot(Snapshot<'a, Whole>),
+    Batch(Told<'a, Sums>),
+    Gap(Gap),
+}
+
 /// What a dashboard begins with.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LiveState)]
 struct Whole {
     status: Status,
-    plugins: Value,
+    plugins: PluginReport,
     faults: Vec<ArmedStatus>,
     availability: Report,
 }
 
 /// What stands beside events.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LiveSums)]
 struct Sums {
     #[serde(skip_serializing_if = "Option::is_none")]
     counters: Option<Totals>,

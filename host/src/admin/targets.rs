@@ -12,8 +12,9 @@ use http::StatusCode;
 use seawall_core::target::TargetId;
 use seawall_core::targets::TargetStatus;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::json::{AdminError, json};
+use super::json::{AdminError, ErrorBody, json};
 use super::order::{self, Ttl, bad_order};
 use super::{Admin, Shared};
 use crate::config::nearest;
@@ -26,17 +27,19 @@ const USUAL: Duration = Duration::from_hours(1);
 /// As much of a reason as the core keeps.
 const REASON_CHARS: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TargetOrder {
     action: TargetAction,
+    /// One line; wanted by those who force.
     #[serde(default)]
     reason: Option<String>,
+    /// Of what is forced; at most a day, an hour unless said.
     #[serde(default)]
     ttl: Option<Ttl>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum TargetAction {
     ForceOpen,
@@ -45,28 +48,40 @@ enum TargetAction {
     Reset,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ProviderOrder {
     #[serde(rename = "action")]
     _action: ProviderAction,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum ProviderAction {
     ClearGates,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TargetList {
     targets: Vec<TargetStatus>,
 }
 
+/// Every target.
+#[utoipa::path(get, path = "/admin/targets", tag = "targets", responses(
+    (status = 200, description = "As they are now", body = TargetList),
+))]
 pub(super) async fn list(State(admin): State<Shared>) -> Response {
     json(StatusCode::OK, &TargetList { targets: admin.targets.status() })
 }
 
+/// One target.
+#[utoipa::path(get, path = "/admin/targets/{*target}", tag = "targets",
+    params(("target" = String, Path, description = "`provider/model`")),
+    responses(
+        (status = 200, description = "As it is now", body = TargetStatus),
+        (status = 404, description = "`unknown_name`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn one(
     State(admin): State<Shared>,
     Path(name): Path<String>,
@@ -75,7 +90,17 @@ pub(super) async fn one(
     Ok(json(StatusCode::OK, &status))
 }
 
-/// Does it, and answers with what the target is afterwards.
+/// Holds a target open or closed for a while, ends that, or starts it afresh.
+#[utoipa::path(post, path = "/admin/targets/{*target}", tag = "targets",
+    params(("target" = String, Path, description = "`provider/model`")),
+    request_body = TargetOrder,
+    responses(
+        (status = 200, description = "What it is afterwards", body = TargetStatus),
+        (status = 400, description = "`bad_order`, `out_of_range`", body = ErrorBody),
+        (status = 404, description = "`unknown_name`", body = ErrorBody),
+        (status = 409, description = "`not_forced`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn act(
     State(admin): State<Shared>,
     Path(name): Path<String>,
@@ -124,6 +149,15 @@ pub(super) async fn act(
 
 /// Opens the credential, quota and missing-model gates of everything behind a provider's credential, and lets its open
 /// breakers probe at once: the operator has repaired something at the provider's.
+#[utoipa::path(post, path = "/admin/providers/{id}", tag = "targets",
+    params(("id" = String, Path, description = "A configured provider")),
+    request_body = ProviderOrder,
+    responses(
+        (status = 200, description = "What its targets are afterwards", body = TargetList),
+        (status = 400, description = "`bad_order`", body = ErrorBody),
+        (status = 404, description = "`unknown_name`", body = ErrorBody),
+    ),
+)]
 pub(super) async fn clear(
     State(admin): State<Shared>,
     Path(name): Path<String>,

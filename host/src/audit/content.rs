@@ -14,9 +14,9 @@ use seawall_core::reply::{AnswerStream, Reply};
 use seawall_core::request::{Request, RequestId};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::redact::{Patterns, Redaction};
-use super::shape::Text;
 use super::{Audit, shape};
 
 /// So much more than what may be kept is looked at: a secret across the cut is seen whole.
@@ -136,10 +136,13 @@ impl Stream for Tapped {
     }
 }
 
-/// What is kept of it.
-#[derive(Serialize)]
-struct Kept<'a> {
-    request: Text<'a, RequestId>,
+/// What client and model said, redacted and cut.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditContent)]
+pub(super) struct Kept {
+    #[serde(serialize_with = "shape::text")]
+    #[schema(value_type = String)]
+    request: RequestId,
     alias: Arc<str>,
     /// The request's JSON.
     asked: String,
@@ -170,8 +173,8 @@ impl Heard {
             self.kept(&document(&said, self.max_bytes, redaction), redaction)
         };
         let said_cut = said_cut || self.said.iter().map(Bytes::len).sum::<usize>() < self.said_bytes;
-        let (request, alias) = (Text(&self.request), Arc::clone(&self.alias));
-        shape::json(&Kept { request, alias, asked, asked_cut, said, said_cut })
+        let (request, alias) = (self.request, Arc::clone(&self.alias));
+        shape::json(&shape::Body::Content(Kept { request, alias, asked, asked_cut, said, said_cut }))
     }
 
     /// Redacted first and cut then: half a secret would not be known for one.

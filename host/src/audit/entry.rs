@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seawall_core::note::Circuit;
-use seawall_core::record::{Attempted, Record};
+use seawall_core::record::{Attempted, Record, Twin};
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::content::Heard;
 use super::redact::Redaction;
@@ -26,7 +27,7 @@ pub(super) enum Entry {
     /// A request that was refused before it was resolved.
     Refusal(Refusal),
     /// A hidden call.
-    Twin { request: RequestId, twin: Arc<Attempted> },
+    Twin { request: RequestId, twin: Arc<Twin> },
     /// A breaker changed.
     Breaker(Box<Change>),
     /// An operator did something, or tried to.
@@ -67,7 +68,7 @@ pub(super) struct Change {
 }
 
 /// An operator's order, and what came of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Deed {
     /// The HTTP method.
     pub method: String,
@@ -80,8 +81,9 @@ pub struct Deed {
 }
 
 /// What an entry is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AuditKind)]
 pub enum Kind {
     /// A request that ended.
     Request,
@@ -196,8 +198,8 @@ impl Row {
             },
             Entry::Twin { request, twin } => Self {
                 request: Some(request.0),
-                marks: marks_of_twin(twin),
-                ..row(Kind::Twin, shape::twin(*at, *request, twin, redaction))
+                marks: marks_of_twin(&twin.call),
+                ..row(Kind::Twin, shape::twin(*at, *request, &twin.call, redaction))
             },
             Entry::Breaker(change) => Self {
                 outcome: Some(change.to.label().into()),

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 /// Sums since the start.
 #[derive(Debug, Default)]
@@ -32,7 +33,8 @@ struct Trouble {
 }
 
 /// The sums at one moment, as the API shows them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AuditFigures)]
 pub struct Figures {
     /// `ok`, or `trouble`: entries are kept elsewhere, or not at all.
     pub state: &'static str,

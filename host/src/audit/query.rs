@@ -13,9 +13,11 @@ use seawall_core::request::RequestId;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::entry::{Kind, Mark, millis};
 use super::ids::Run;
+use super::shape::Body;
 use super::store::{self, signed};
 
 /// Entries of a page.
@@ -82,22 +84,26 @@ impl std::str::FromStr for Place {
 }
 
 /// One entry as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AuditListed)]
 pub struct Listed {
     /// Its number in the order of storing.
     pub seq: i64,
     /// Its id.
     pub id: String,
     /// What it is about.
+    #[schema(value_type = Kind)]
     pub kind: String,
     /// When it began, in milliseconds since 1970.
     pub at_ms: i64,
     /// What is on record.
+    #[schema(value_type = Body<'_>)]
     pub entry: Box<RawValue>,
 }
 
 /// Some entries, and where the next page begins.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = AuditPage)]
 pub struct Page {
     /// The newest first, unless asked for those behind a place.
     pub entries: Vec<Listed>,
@@ -109,7 +115,8 @@ pub struct Page {
 }
 
 /// One entry, and what belongs to it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AuditWhole)]
 pub struct Whole {
     /// The entry itself.
     #[serde(flatten)]

@@ -5,29 +5,56 @@ use std::time::{Duration, SystemTime};
 
 use seawall_core::event::Usage;
 use seawall_core::ports::PluginRef;
-use seawall_core::record::{Attempted, Purpose, Record, RoutedBy};
+use seawall_core::record::{Attempted, Record, RoutedBy};
 use seawall_core::request::RequestId;
 use seawall_core::target::TargetId;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
+use super::Figures;
+use super::content::Kept;
 use super::entry::{Change, Deed, Refusal, clean, millis};
 use super::redact::Redaction;
+use super::writer::Killed;
 
 /// Longest policy's reason in characters.
 const REASON_CHARS: usize = 200;
 
-#[derive(Serialize)]
-struct Request<'a> {
-    id: Text<'a, RequestId>,
+/// What is on record, by what the entry is about.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AuditBody)]
+pub(super) enum Body<'a> {
+    Request(Request<'a>),
+    Refusal(Refused<'a>),
+    Twin(Hidden<'a>),
+    Breaker(Changed),
+    Operator(Done),
+    Content(Kept),
+    /// A run that ended as it should.
+    Stopped(Figures),
+    Killed(Killed),
+}
+
+/// A request that ended. Members that say nothing are left out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRequest)]
+pub(super) struct Request<'a> {
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
+    id: RequestId,
     at_ms: i64,
     tenant: &'a str,
     model: Cow<'a, str>,
-    protocol: &'static str,
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
+    protocol: seawall_core::request::Protocol,
     stream: bool,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     target: Option<Text<'a, TargetId>>,
     took_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,9 +64,9 @@ struct Request<'a> {
     routing: Routing<'a>,
     attempts: Vec<Attempt<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    skipped: Vec<Skipped<'a>>,
+    skipped: Vec<Skipped>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    splices: Vec<Spliced<'a>>,
+    splices: Vec<Spliced>,
     rounds: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Tokens>,
@@ -49,9 +76,11 @@ struct Request<'a> {
     cost_usd: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRouting)]
 struct Routing<'a> {
     by: &'static str,
+    #[schema(value_type = Vec<String>)]
     order: Vec<Text<'a, TargetId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Plugin<'a>>,
@@ -59,9 +88,11 @@ struct Routing<'a> {
     reason: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditAttempt)]
 struct Attempt<'a> {
     number: usize,
+    #[schema(value_type = String)]
     target: Text<'a, TargetId>,
     purpose: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,21 +122,24 @@ struct Attempt<'a> {
     fault: Option<Fault<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditPlugin)]
 struct Plugin<'a> {
     id: &'a str,
     generation: u64,
     digest: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditFault)]
 struct Fault<'a> {
     id: u64,
     kind: &'a str,
     action: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditTokens)]
 struct Tokens {
     input: u64,
     output: u64,
@@ -117,45 +151,96 @@ struct Tokens {
     reasoning: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Skipped<'a> {
-    target: Text<'a, TargetId>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditSkipped)]
+struct Skipped {
+    target: String,
     gate: &'static str,
     times: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_in_ms: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct Spliced<'a> {
-    from: Text<'a, TargetId>,
-    to: Text<'a, TargetId>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditSpliced)]
+struct Spliced {
+    from: String,
+    to: String,
     at_char: usize,
     mode: &'static str,
     at_ms: f64,
 }
 
+/// A request that was refused before it was resolved.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRefusal)]
+pub(super) struct Refused<'a> {
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
+    id: RequestId,
+    at_ms: i64,
+    outcome: &'static str,
+    protocol: &'static str,
+    status: u16,
+    code: &'a str,
+}
+
+/// A hidden call, and whose copy it was.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditTwin)]
+pub(super) struct Hidden<'a> {
+    at_ms: i64,
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
+    request: RequestId,
+    #[serde(flatten)]
+    attempt: Attempt<'a>,
+}
+
+/// A change of a breaker, and the requests that caused it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditBreaker)]
+pub(super) struct Changed {
+    at_ms: i64,
+    target: String,
+    from: &'static str,
+    to: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_for_ms: Option<f64>,
+    causes: Vec<String>,
+}
+
+/// What an operator did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditDeed)]
+pub(super) struct Done {
+    at_ms: i64,
+    #[serde(flatten)]
+    deed: Deed,
+}
+
 /// A request that ended.
 pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
     let skipped = record.skipped.iter().map(|skipped| Skipped {
-        target: Text(&skipped.target),
+        target: skipped.target.to_string(),
         gate: skipped.gate.label(),
         times: skipped.times,
         retry_in_ms: skipped.retry_in.map(ms),
     });
     let splices = record.splices.iter().map(|spliced| Spliced {
-        from: Text(&spliced.splice.from),
-        to: Text(&spliced.splice.to),
+        from: spliced.splice.from.to_string(),
+        to: spliced.splice.to.to_string(),
         at_char: spliced.splice.at_char,
         mode: spliced.splice.mode.label(),
         at_ms: ms(spliced.at),
     });
-    json(&Request {
-        id: Text(&record.id),
+    json(&Body::Request(Request {
+        id: record.id,
         at_ms: millis(record.started),
         tenant: &record.tenant,
         model: clean(&record.model, redaction),
-        protocol: record.protocol.as_str(),
+        protocol: record.protocol,
         stream: record.stream,
         outcome: record.outcome.label(),
         class: record.class.map(|class| class.label()),
@@ -176,7 +261,7 @@ pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
         usage: record.usage.as_ref().map(tokens),
         spent: record.spent_together.as_ref().map(tokens),
         cost_usd: record.cost_usd(),
-    })
+    }))
 }
 
 fn routing<'a>(record: &'a Record, redaction: &dyn Redaction) -> Routing<'a> {
@@ -200,7 +285,7 @@ fn attempt<'a>(number: usize, made: &'a Attempted, redaction: &dyn Redaction) ->
         number,
         target: Text(&made.target),
         purpose: made.purpose.label(),
-        twin_reason: if let Purpose::Twin(reason) = made.purpose { Some(reason) } else { None },
+        twin_reason: made.purpose.reason(),
         probe: made.probe,
         began_ms: ms(made.began),
         first_content_ms: made.first_content.map(ms),
@@ -237,17 +322,8 @@ fn tokens(usage: &Usage) -> Tokens {
 
 /// A request that was refused.
 pub(super) fn refusal(id: RequestId, at: SystemTime, refusal: &Refusal) -> String {
-    #[derive(Serialize)]
-    struct Shape<'a> {
-        id: Text<'a, RequestId>,
-        at_ms: i64,
-        outcome: &'static str,
-        protocol: &'static str,
-        status: u16,
-        code: &'a str,
-    }
     let (protocol, status, code) = (refusal.protocol.as_str(), refusal.status, refusal.code.as_str());
-    json(&Shape { id: Text(&id), at_ms: millis(at), outcome: "refused", protocol, status, code })
+    json(&Body::Refusal(Refused { id, at_ms: millis(at), outcome: "refused", protocol, status, code }))
 }
 
 /// A hidden call.
@@ -257,52 +333,28 @@ pub(super) fn twin(
     twin: &Attempted,
     redaction: &dyn Redaction,
 ) -> String {
-    #[derive(Serialize)]
-    struct Shape<'a> {
-        at_ms: i64,
-        request: Text<'a, RequestId>,
-        #[serde(flatten)]
-        attempt: Attempt<'a>,
-    }
-    json(&Shape { at_ms: millis(at), request: Text(&request), attempt: attempt(1, twin, redaction) })
+    json(&Body::Twin(Hidden { at_ms: millis(at), request, attempt: attempt(1, twin, redaction) }))
 }
 
 /// A change of a breaker.
 pub(super) fn breaker(at: SystemTime, change: &Change) -> String {
-    #[derive(Serialize)]
-    struct Shape<'a> {
-        at_ms: i64,
-        target: Text<'a, TargetId>,
-        from: &'static str,
-        to: &'static str,
-        reason: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        open_for_ms: Option<f64>,
-        causes: Vec<Text<'a, RequestId>>,
-    }
-    json(&Shape {
+    json(&Body::Breaker(Changed {
         at_ms: millis(at),
-        target: Text(&change.target),
+        target: change.target.to_string(),
         from: change.from.label(),
         to: change.to.label(),
         reason: change.reason,
         open_for_ms: change.open_for.map(ms),
-        causes: change.causes.iter().map(Text).collect(),
-    })
+        causes: change.causes.iter().map(ToString::to_string).collect(),
+    }))
 }
 
 /// What an operator did.
 pub(super) fn operator(at: SystemTime, deed: &Deed, redaction: &dyn Redaction) -> String {
-    #[derive(Serialize)]
-    struct Shape {
-        at_ms: i64,
-        #[serde(flatten)]
-        deed: Deed,
-    }
     let order = clean(&deed.order, redaction).into_owned();
     let path = clean(&deed.path, redaction).into_owned();
     let deed = Deed { order, path, ..deed.clone() };
-    json(&Shape { at_ms: millis(at), deed })
+    json(&Body::Operator(Done { at_ms: millis(at), deed }))
 }
 
 /// Milliseconds, to the microsecond.
@@ -311,12 +363,16 @@ fn ms(time: Duration) -> f64 {
 }
 
 /// Something as the text that it is shown as, without making that first.
-pub(super) struct Text<'a, T>(pub(super) &'a T);
+struct Text<'a, T>(&'a T);
 
 impl<T: std::fmt::Display> Serialize for Text<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self.0)
+        text(self.0, serializer)
     }
+}
+
+pub(super) fn text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -327,10 +383,10 @@ fn is_false(value: &bool) -> bool {
 /// Room for the entry of a usual request.
 const USUAL_BYTES: usize = 1024;
 
-/// Values of these types always have a JSON form.
-pub(super) fn json(value: &impl Serialize) -> String {
+/// Every body has a JSON form.
+pub(super) fn json(body: &Body<'_>) -> String {
     let mut text = Vec::with_capacity(USUAL_BYTES);
-    match serde_json::to_writer(&mut text, value) {
+    match serde_json::to_writer(&mut text, body) {
         Ok(()) => String::from_utf8(text).unwrap_or_default(),
         Err(_) => String::new(),
     }

@@ -13,13 +13,15 @@ use std::time::{Duration, SystemTime};
 use seawall_core::request::RequestId;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
+use super::Shared;
 use super::entry::{Handed, Row, millis};
 use super::figures::Counters;
 use super::run::RunFile;
+use super::shape::{self, Body};
 use super::spill::Spill;
 use super::store::{Store, StoreError};
-use super::{Shared, shape};
 
 /// How long a batch waits for more.
 const GATHER: Duration = Duration::from_millis(100);
@@ -60,8 +62,9 @@ struct Dead {
 }
 
 /// What is put on record about a run that ended without a word.
-#[derive(Serialize)]
-struct Killed {
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = AuditKilledRun)]
+pub(super) struct Killed {
     run: String,
     stored: u64,
     recovered: u64,
@@ -227,7 +230,8 @@ impl Writer {
         let lost = run.reserved().saturating_sub(run.run.first()).saturating_sub(stored);
         let killed = Killed { run: run.run.digits(), stored, recovered, lost_at_most: lost };
         let (id, outcome) = (self.shared.ids.next(), if run.stopped { "taken_in" } else { "killed" });
-        store.insert(&[Row::run(id, SystemTime::now(), outcome, shape::json(&killed))])?;
+        let body = shape::json(&Body::Killed(killed.clone()));
+        store.insert(&[Row::run(id, SystemTime::now(), outcome, body)])?;
         self.shared.counters.lost.fetch_add(lost, Relaxed);
         tracing::warn!(
             run = killed.run,
@@ -280,7 +284,7 @@ impl Writer {
     }
 
     fn say_goodbye(&mut self) {
-        let body = shape::json(&self.shared.counters.figures());
+        let body = shape::json(&Body::Stopped(self.shared.counters.figures()));
         let id: RequestId = self.shared.ids.next();
         let row = Row::run(id, SystemTime::now(), "stopped", body);
         if let Some(Err(error)) = self.open().map(|store| store.insert(&[row])) {

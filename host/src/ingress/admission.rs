@@ -18,6 +18,7 @@ use seawall_core::reply::ClientError;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::config::Admission as Limits;
 use crate::telemetry::figures::Sheet;
@@ -42,7 +43,8 @@ pub(crate) struct Place {
 }
 
 /// The ingress in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Places)]
 pub(crate) struct Load {
     in_flight: usize,
     queued: usize,

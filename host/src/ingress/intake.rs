@@ -11,6 +11,7 @@ use seawall_core::egress;
 use seawall_core::protocol;
 use seawall_core::reply::ClientError;
 use seawall_core::request::{Protocol, Request, RequestId};
+use seawall_core::trace::Trace;
 
 use super::admission::Place;
 use super::{Ingress, body};
@@ -35,6 +36,7 @@ impl Ingress {
         id: RequestId,
         head: Parts,
         mut body: Body,
+        trace: Option<Arc<Trace>>,
     ) -> Result<(Request, Place), ClientError> {
         let knock = match self.knock(&head.headers).await {
             Ok(knock) => knock,
@@ -50,7 +52,7 @@ impl Ingress {
         if read.is_err() {
             body::discard(&mut body).await;
         }
-        read
+        read.map(|(request, place)| (Request { trace, ..request }, place))
     }
 
     /// Everything that can be refused before the body is read. Who may not call takes no place.
@@ -91,13 +93,12 @@ impl Ingress {
         body: &mut Body,
     ) -> Result<(Request, Place), ClientError> {
         let Knock { tenant, deadline, strict, chaos, place } = knock;
-        let trace = self.http.trace(&head.headers, &self.random);
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
         let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
         let body = Arc::new(body);
-        let request = Request { id, protocol, tenant, facts, body, deadline, strict, trace, chaos };
+        let request = Request { id, protocol, tenant, facts, body, deadline, strict, trace: None, chaos };
         Ok((request, place))
     }
 }

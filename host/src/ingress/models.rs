@@ -52,5 +52,5 @@ fn alone(entry: &ModelEntry<'_>, form: ModelListForm) -> String {
 }
 
 fn refusal(ingress: &Ingress, headers: &HeaderMap, error: &ClientError) -> Response {
-    ingress.refuse(ModelListForm::of(headers).protocol(), ingress.next_id(), error)
+    ingress.decline(ModelListForm::of(headers).protocol(), error)
 }

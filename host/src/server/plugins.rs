@@ -7,10 +7,9 @@ use std::time::Duration;
 use http::StatusCode;
 use seawall_core::targets::Targets;
 use seawall_wasm::{Binding, Bundled, HostOptions, Limits, OnEvent, PluginEvent, PluginHost};
-use serde_json::{Value, json};
 
 use super::StartError;
-use crate::admin::{AdminError, PluginControl, PluginFigures};
+use crate::admin::{AdminError, PluginControl, PluginFigures, PluginReport, Serving};
 use crate::config::Config;
 use crate::state::StateDir;
 use crate::tasks;
@@ -68,9 +67,9 @@ fn refresh_targets(config: &Config, targets: Arc<Targets>) -> OnEvent {
 }
 
 impl PluginControl for PluginHost {
-    fn status(&self) -> Value {
-        let problems: Vec<_> = self.problems().into_iter().map(|(_, problem)| problem).collect();
-        json!({ "plugins": PluginHost::status(self), "problems": problems })
+    fn status(&self) -> PluginReport {
+        let problems = self.problems().into_iter().map(|(_, problem)| problem).collect();
+        PluginReport { plugins: PluginHost::status(self), problems }
     }
 
     fn figures(&self) -> Vec<PluginFigures> {
@@ -88,9 +87,9 @@ impl PluginControl for PluginHost {
             .collect()
     }
 
-    fn rollback(&self, id: &str) -> Result<Value, AdminError> {
+    fn rollback(&self, id: &str) -> Result<Serving, AdminError> {
         if PluginHost::rollback(self, id) {
-            return Ok(json!({ "id": id, "generation": self.generation(id) }));
+            return Ok(Serving { id: id.to_owned(), generation: self.generation(id) });
         }
         let known = PluginHost::status(self);
         let shown: String = id.chars().take(100).collect();

@@ -56,7 +56,7 @@ pub(super) fn tell(note: &Note, to: &mut Teller<'_>) {
             model = &**model,
             stream = *stream
         ),
-        Note::RequestRefused { id, protocol, status, code } => say!(
+        Note::RequestRefused { id, protocol, status, code, .. } => say!(
             to,
             DEBUG,
             event::REQUEST_REFUSED,
@@ -138,9 +138,9 @@ pub(super) fn tell(note: &Note, to: &mut Teller<'_>) {
             event::TWIN_ENDED,
             "twin ended",
             request = display(id),
-            target = display(&twin.target),
-            class = twin.failure().map(|broke| broke.class.label()),
-            after_ms = ms(twin.took)
+            target = display(&twin.call.target),
+            class = twin.call.failure().map(|broke| broke.class.label()),
+            after_ms = ms(twin.call.took)
         ),
         Note::RoundStarted { id, round, pause } => say!(
             to,
@@ -290,7 +290,7 @@ pub(super) fn is_routine(note: &Note) -> bool {
         | Note::AttemptStarted { probe: false, .. }
         | Note::Committed { .. }
         | Note::TwinStarted { .. } => true,
-        Note::TwinEnded { twin, .. } => twin.failure().is_none(),
+        Note::TwinEnded { twin, .. } => twin.call.failure().is_none(),
         Note::RequestEnded(record) => matches!(record.outcome, Outcome::Primary | Outcome::Cancelled),
         _ => false,
     }

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::batch::{Batch, Draft};
+pub(crate) use self::batch::{Gap, Snapshot, Told};
 use self::ring::Ring;
 use super::figures::{Counter, Sheet};
 use super::names::{self, key};

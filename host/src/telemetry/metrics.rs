@@ -142,7 +142,7 @@ impl Metrics {
                 self.wasted_tokens.add(u64::from(*wasted_tokens));
             }
             Note::TwinStarted { target, .. } => places.target(target).twin_started(),
-            Note::TwinEnded { twin, .. } => places.target(&twin.target).twin_ended(twin),
+            Note::TwinEnded { twin, .. } => places.target(&twin.call.target).twin_ended(&twin.call),
             Note::RoundStarted { .. } => self.second_rounds.one(),
             // The record of the request holds it.
             Note::Committed { .. } => {}

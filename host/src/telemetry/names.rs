@@ -153,6 +153,7 @@ pub(crate) mod key {
     pub(crate) const SPAN_PURPOSE: &str = "seawall.attempt.purpose";
     pub(crate) const SPAN_REQUEST: &str = "seawall.request.id";
     pub(crate) const SPAN_TARGET: &str = "seawall.target";
+    pub(crate) const SPAN_TWIN_REASON: &str = "seawall.twin.reason";
 }
 
 use key::{

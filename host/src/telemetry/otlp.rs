@@ -1,8 +1,8 @@
 //! Traces and metrics for an OpenTelemetry collector, as OTLP over HTTP, where the usual `OTEL_*` variables ask for it.
 //!
 //! The messages are those of the `opentelemetry` family; queue, task and client are the house's own: the metrics are read
-//! off the one sheet that `/metrics` shows, the spans off the one record of a request, and one supervised task sends
-//! both. The request path does a `try_send`; a full queue or a collector that does not answer loses spans, counted.
+//! off the one sheet that `/metrics` shows, the spans off the one record of a request (or of a hidden call, or of a
+//! refusal), and one supervised task sends both. The request path does a `try_send`; a full queue or a collector that does not answer loses spans, counted.
 
 mod metrics;
 mod settings;
@@ -17,7 +17,10 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
-use seawall_core::record::Record;
+use seawall_core::note::Note;
+use seawall_core::record::{Record, Twin};
+use seawall_core::request::{Protocol, RequestId};
+use seawall_core::trace::Trace;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -28,9 +31,9 @@ use super::names::{self, key};
 use crate::shutdown::{Phase, PhaseWatch};
 use crate::transport::{Reporter, TransportSetupError};
 
-/// Requests that wait to be sent.
+/// Requests and hidden calls that wait to be sent.
 const QUEUE: usize = 16_384;
-/// Requests in one message.
+/// Of them in one message.
 const BATCH: usize = 512;
 const PROTOBUF: &str = "application/x-protobuf";
 
@@ -45,9 +48,9 @@ pub(crate) trait Source: Send + Sync {
 /// Sends to a collector.
 #[derive(Debug)]
 pub(crate) struct Otlp {
-    queue: mpsc::Sender<Arc<Record>>,
+    queue: mpsc::Sender<Seen>,
     /// Until the task takes it.
-    arrivals: Mutex<Option<mpsc::Receiver<Arc<Record>>>>,
+    arrivals: Mutex<Option<mpsc::Receiver<Seen>>>,
     traces: Option<Reporter>,
     metrics: Option<Reporter>,
     settings: OtlpSettings,
@@ -80,10 +83,11 @@ impl Otlp {
         if self.traces.is_some() { self.settings.sampler } else { Sampler::NEVER }
     }
 
-    /// Takes a request that has ended, if it is to be seen. Never waits.
-    pub(super) fn offer(&self, record: &Arc<Record>) {
-        let wanted = record.trace.as_ref().is_some_and(|trace| trace.recorded && trace.sampled);
-        if wanted && self.queue.try_send(Arc::clone(record)).is_err() {
+    /// Takes what has ended, if it is to be seen. Never waits.
+    pub(super) fn offer(&self, note: &Note) {
+        if let Some(seen) = Seen::of(note)
+            && self.queue.try_send(seen).is_err()
+        {
             self.dropped.one();
         }
     }
@@ -122,25 +126,25 @@ impl Otlp {
 
     async fn send_spans(
         &self,
-        arrivals: &mut mpsc::Receiver<Arc<Record>>,
+        arrivals: &mut mpsc::Receiver<Seen>,
         source: &dyn Source,
         health: &mut Health,
     ) {
         let Some(reporter) = &self.traces else { return };
         loop {
-            let mut records = Vec::new();
-            while records.len() < BATCH
-                && let Ok(record) = arrivals.try_recv()
+            let mut seen = Vec::new();
+            while seen.len() < BATCH
+                && let Ok(one) = arrivals.try_recv()
             {
-                records.push(record);
+                seen.push(one);
             }
-            if records.is_empty() {
+            if seen.is_empty() {
                 return;
             }
-            let message = spans::message(&records, self.resource(), source);
+            let message = spans::message(&seen, self.resource(), source);
             let sent = reporter.post(PROTOBUF, message.encode_to_vec()).await;
             if sent.is_err() {
-                self.dropped.add(u64::try_from(records.len()).unwrap_or(u64::MAX));
+                self.dropped.add(u64::try_from(seen.len()).unwrap_or(u64::MAX));
             }
             if !health.after(sent) {
                 return;
@@ -161,6 +165,57 @@ impl Otlp {
         let attributes =
             own.into_iter().chain(told).map(|(name, value)| attribute(&name, Any::StringValue(value)));
         Resource { attributes: attributes.collect(), ..Resource::default() }
+    }
+}
+
+/// What has ended and is to be seen.
+#[derive(Debug)]
+struct Seen {
+    trace: Arc<Trace>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Request(Arc<Record>),
+    Twin {
+        id: RequestId,
+        twin: Arc<Twin>,
+    },
+    Refusal {
+        id: RequestId,
+        protocol: Protocol,
+        status: u16,
+        code: String,
+        after: Duration,
+        ended: SystemTime,
+    },
+}
+
+impl Seen {
+    fn of(note: &Note) -> Option<Self> {
+        let wanted =
+            |trace: &Option<Arc<Trace>>| trace.clone().filter(|trace| trace.recorded && trace.sampled);
+        Some(match note {
+            Note::RequestEnded(record) => {
+                Self { trace: wanted(&record.trace)?, what: What::Request(Arc::clone(record)) }
+            }
+            Note::TwinEnded { id, twin } => {
+                Self { trace: wanted(&twin.trace)?, what: What::Twin { id: *id, twin: Arc::clone(twin) } }
+            }
+            Note::RequestRefused { id, protocol, status, code, after, trace } => Self {
+                trace: wanted(trace)?,
+                what: What::Refusal {
+                    id: *id,
+                    protocol: *protocol,
+                    status: *status,
+                    code: code.clone(),
+                    after: *after,
+                    ended: SystemTime::now(),
+                },
+            },
+            _ => return None,
+        })
     }
 }
 

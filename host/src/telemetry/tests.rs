@@ -2,11 +2,13 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::HeaderMap;
 use seawall_core::class::{Class, Failure};
 use seawall_core::event::Usage;
 use seawall_core::note::{Circuit, Gate, HedgeEnd, Note, Outcome};
 use seawall_core::ports::{Observer, PluginRef, TemplateRef};
-use seawall_core::record::{Attempted, End, Price, Purpose, Record};
+use seawall_core::random::Random;
+use seawall_core::record::{Attempted, End, Price, Purpose, Record, Twin};
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::splice::{Mode, Splice};
 use seawall_core::target::TargetId;
@@ -81,6 +83,8 @@ fn story() -> Vec<Note> {
             protocol: Protocol::Chat,
             status: 404,
             code: "model_not_found".to_owned(),
+            after,
+            trace: None,
         },
         Note::Skipped { id, target: left(), gate: Gate::Rate, retry_in: Some(after) },
         Note::AttemptStarted { id, target: left(), number: 1, probe: true },
@@ -89,7 +93,7 @@ fn story() -> Vec<Note> {
         Note::HedgeStarted { id, target: right(), late: left(), rescue: true, after },
         Note::HedgeEnded { id, target: right(), end: HedgeEnd::Won, wasted_tokens: 11 },
         Note::TwinStarted { id, target: left(), reason: "resting" },
-        Note::TwinEnded { id, twin: Arc::new(twin) },
+        Note::TwinEnded { id, twin: Arc::new(Twin::new(twin)) },
         Note::RoundStarted { id, round: 2, pause: after },
         Note::Committed { id, target: right(), after },
         Note::Spliced { id, splice },
@@ -178,7 +182,7 @@ fn sums_are_read_off_the_same_counters() {
 #[test]
 fn who_does_not_want_it_counted_gets_no_zeroes() {
     let notes = told_to(&format!("[metrics]\ncount = false\n{CONFIG}"));
-    drop(notes.http().enter(Protocol::Chat));
+    drop(notes.http().enter(Protocol::Chat, &HeaderMap::new(), &Random::seeded(1)));
     assert!(notes.totals().is_none());
     let text = page(&notes);
     assert!(!text.contains("requests") && !text.contains("gen_ai"), "{text}");

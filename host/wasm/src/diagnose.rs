@@ -7,6 +7,7 @@ use std::fmt;
 
 use seawall_core::ports::PluginFault;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $fix:literal;)*) => {
@@ -143,10 +144,12 @@ impl Serialize for Code {
 }
 
 /// Something that is wrong with a plugin or with what an operator configured for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error, ToSchema)]
 #[error("{code}: {cause}; {fix}")]
+#[schema(as = PluginProblem)]
 pub struct Problem {
     /// Which kind.
+    #[schema(value_type = String)]
     pub code: Code,
     /// What happened, in this case.
     pub cause: String,

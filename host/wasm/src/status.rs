@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use seawall_core::ports::PluginRef;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::diagnose::Problem;
 
 /// What a plugin is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PluginKind)]
 pub enum Kind {
     /// Translates for a provider.
     Adapter,
@@ -20,8 +22,9 @@ pub enum Kind {
 }
 
 /// Where a plugin's bytes came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PluginSource)]
 pub enum Source {
     /// Part of the binary.
     Bundled,
@@ -30,8 +33,9 @@ pub enum Source {
 }
 
 /// Where a plugin stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PluginState)]
 pub enum State {
     /// Its newest file serves. (A problem beside it tells of a newer file that was refused.)
     Active,
@@ -44,7 +48,8 @@ pub enum State {
 }
 
 /// What a plugin says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PluginManifest)]
 pub struct Manifest {
     /// Its own name; operators use the id.
     pub name: String,
@@ -57,7 +62,8 @@ pub struct Manifest {
 }
 
 /// One plugin.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Plugin)]
 pub struct PluginStatus {
     /// The file's stem.
     pub id: Arc<str>,
@@ -73,7 +79,8 @@ pub struct PluginStatus {
 }
 
 /// The serving version of one plugin.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PluginVersion)]
 pub struct VersionStatus {
     /// What it is for.
     pub kind: Kind,

@@ -9,6 +9,7 @@
 
 pub mod canary;
 pub mod client;
+mod collector;
 pub mod components;
 pub mod corpus;
 mod desk;
@@ -21,6 +22,7 @@ pub mod replay;
 mod stage;
 mod together;
 
+pub use collector::{Collector, Span};
 pub use desk::eventually;
 pub use stage::{Stage, background, block_on, http_client};
 pub use together::{Complaints, Verdict, all_of, together};

@@ -25,6 +25,14 @@ impl Stage {
     /// # Panics
     /// When the configuration is wrong or the gateway does not start.
     pub async fn start(config: &str) -> Self {
+        Self::start_with(config, StartOptions::default()).await
+    }
+
+    /// The same with what no configuration says.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_with(config: &str, options: StartOptions) -> Self {
         install_tls();
         let folder = tempfile::tempdir().expect("a folder");
         // Shared by all stages, so that each component is compiled once and not once a test.
@@ -46,7 +54,7 @@ impl Stage {
         let source = Source::new("stage.toml", text);
         let config = Config::parse(source, folder.path(), &Environment::Process)
             .unwrap_or_else(|errors| panic!("{}", errors.render_plain()));
-        let running = server::start(config, StartOptions::default()).await.expect("the gateway starts");
+        let running = server::start(config, options).await.expect("the gateway starts");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { running, client, folder }
     }
@@ -79,8 +87,19 @@ impl Stage {
 
     /// As [`Self::post`], with the headers.
     pub async fn post_for_headers(&self, path: &str, body: &Value) -> (u16, http::HeaderMap, String) {
+        self.post_with(path, &[], body).await
+    }
+
+    /// As [`Self::post_for_headers`], with headers of the client's own.
+    pub async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> (u16, http::HeaderMap, String) {
         let call =
             self.client.post(format!("{}{path}", self.url())).header("content-type", "application/json");
+        let call = headers.iter().fold(call, |call, (name, value)| call.header(*name, *value));
         let reply = call.body(body.to_string()).send().await.expect("an answer");
         let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
         (status, headers, reply.text().await.expect("a body"))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::counts::{Count, Estimate, HalfLife};
 use super::{Book, Page};
@@ -16,7 +17,8 @@ const WORTH_A_WARNING: f64 = 0.05;
 const BEYOND_CHANCE: f64 = 3.29;
 
 /// Availability of every configured alias.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = AvailabilityReport)]
 pub struct Report {
     /// By name.
     pub aliases: Vec<AliasReport>,
@@ -25,7 +27,7 @@ pub struct Report {
 }
 
 /// The same figure for each half-life.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ByHalfLife<T> {
     /// Five minutes.
     #[serde(rename = "5m")]
@@ -49,7 +51,8 @@ impl<T> ByHalfLife<T> {
 }
 
 /// One alias.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = AliasAvailability)]
 pub struct AliasReport {
     /// Its name.
     pub alias: Arc<str>,
@@ -62,7 +65,8 @@ pub struct AliasReport {
 }
 
 /// One target of an alias.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = TargetAvailability)]
 pub struct TargetReport {
     /// Its name.
     pub target: String,
@@ -71,7 +75,7 @@ pub struct TargetReport {
 }
 
 /// What is predicted for an alias, and what was.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Prediction {
     /// R_ind: if its targets fail independently.
     pub independent: Estimate,
@@ -86,7 +90,7 @@ pub struct Prediction {
 }
 
 /// A prediction from what happened after failures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Chain {
     /// The figure.
     #[serde(flatten)]
@@ -98,7 +102,7 @@ pub struct Chain {
 }
 
 /// Two targets of an alias that are less of a safeguard for each other than they seem.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Overlap {
     /// Both depend on the same thing, as the configuration says.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::note::HedgeEnd;
 use crate::ports::PluginRef;
-use crate::record::{Attempted, End, Injected, Injection, Purpose};
+use crate::record::{Attempted, End, Injected, Injection, Purpose, Twin};
 use crate::request::RequestId;
 use crate::settings::AliasTarget;
 
@@ -120,8 +120,10 @@ async fn a_standby_is_judged_alone_only_by_calls_that_nobody_elses_failure_cause
     assert!(month(&availability, now).independent.too_few);
     assert!(!month(&availability, now).chain.estimate.too_few);
 
-    let twin =
-        Note::TwinEnded { id: RequestId(1), twin: Arc::new(called("b", Purpose::Twin("probe"), None)) };
+    let twin = Note::TwinEnded {
+        id: RequestId(1),
+        twin: Arc::new(Twin::new(called("b", Purpose::Twin("probe"), None))),
+    };
     repeat(&availability, 30, &twin, now);
     assert!(!month(&availability, now).independent.too_few);
 }
@@ -270,7 +272,7 @@ async fn requests_that_met_an_injected_fault_are_in_no_figure() {
     let injected = Note::RequestEnded(Arc::new(Record { attempts, ..(*record).clone() }));
     repeat(&availability, 50, &injected, now);
     let twin = called("a", Purpose::Twin("probe"), Some(injection));
-    repeat(&availability, 50, &Note::TwinEnded { id: RequestId(2), twin: Arc::new(twin) }, now);
+    repeat(&availability, 50, &Note::TwinEnded { id: RequestId(2), twin: Arc::new(Twin::new(twin)) }, now);
     availability.note(&served(&[("a", SERVED)]), now);
     let report = availability.report(now);
     assert_eq!(report.left_out_injected, 50);

@@ -14,6 +14,7 @@ use crate::reading::Reading;
 use crate::record::Purpose;
 use crate::rule::NextTarget;
 use crate::targets::Permit;
+use crate::trace::Leg;
 
 /// A call under way. Dropping it gives the call up and says nothing about its target.
 pub(super) struct Flight {
@@ -81,7 +82,7 @@ impl Walk {
             case: self.case.clone(),
             candidate: candidate.clone(),
             body,
-            number,
+            leg: Leg::Attempt(number),
             until: attempt_limit(began, self.content_by, self.case.patience(candidate), last),
             joint: None,
             injection,

@@ -8,7 +8,6 @@ use super::Walk;
 use super::flight::Won;
 use crate::attempt::EmptyAnswer;
 use crate::class::Class;
-use crate::note::Outcome;
 use crate::reply::{ClientError, Reply};
 use crate::rule;
 
@@ -64,7 +63,7 @@ impl Walk {
     }
 
     pub(super) fn refuse(mut self, error: ClientError, class: Option<Class>) -> Reply {
-        self.ledger.ended(Outcome::Failed, class);
+        self.ledger.failed(error.status, class);
         Reply::Failed { error, trail: self.ledger.trail() }
     }
 }

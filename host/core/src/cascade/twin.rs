@@ -14,9 +14,10 @@ use super::{Candidate, Case, Walk};
 use crate::attempt::{Attempt, Ended};
 use crate::class::{Class, Failure};
 use crate::note::Note;
-use crate::record::{End, Injection, Purpose};
+use crate::record::{End, Injection, Purpose, Twin};
 use crate::settings::Probe;
 use crate::targets::{Lesson, Permit, TwinReason};
+use crate::trace::Leg;
 
 impl Walk {
     /// The client is served by this candidate: the others that need a call get one.
@@ -33,11 +34,11 @@ impl Walk {
             }
             // Equals get their share of the traffic; nobody passes them over.
             let equals = wish(serves).zip(wish(candidate)).is_some_and(|(serves, wish)| serves.equals(wish));
-            self.twin_if_needed(candidate, candidate.rank < serves.rank && !equals);
+            self.twin_if_needed(index, candidate, candidate.rank < serves.rank && !equals);
         }
     }
 
-    fn twin_if_needed(&self, candidate: &Candidate, better: bool) {
+    fn twin_if_needed(&self, index: usize, candidate: &Candidate, better: bool) {
         let probes = candidate.is_off() && self.case.alias.probe == Probe::Twin;
         let samples = better && !candidate.is_off() && self.case.is_cheap_enough_to_repeat();
         if !probes && !samples {
@@ -59,7 +60,9 @@ impl Walk {
             return;
         }
         let case = self.case.for_twin(candidate);
-        self.case.engine.background.run("twin", Box::pin(run(case, candidate.clone(), permit, reason)));
+        // One twin a candidate: its place tells it apart.
+        let leg = Leg::Twin(u32::try_from(index).unwrap_or(u32::MAX));
+        self.case.engine.background.run("twin", Box::pin(run(case, candidate.clone(), permit, reason, leg)));
     }
 }
 
@@ -73,7 +76,8 @@ impl Case {
     }
 }
 
-async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinReason) {
+async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinReason, leg: Leg) {
+    let started = case.engine.clock.wall();
     let began = case.engine.clock.now();
     let (id, target) = (case.request.id, candidate.target().clone());
     let observer = case.engine.observer.clone();
@@ -82,7 +86,7 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     let mut attempted = candidate.attempted(purpose, permit.is_probe(), Duration::ZERO, injection.clone());
     observer.note(Note::TwinStarted { id, target, reason: reason.label() });
     let lesson = case.lesson(&mut permit);
-    let ended = call(case.clone(), &candidate, injection, lesson).await;
+    let ended = call(case.clone(), &candidate, leg, injection, lesson).await;
     let after = case.engine.clock.now().saturating_duration_since(began);
     let end = match ended {
         Ended::Stream { .. } => {
@@ -105,12 +109,22 @@ async fn run(case: Case, candidate: Candidate, mut permit: Permit, reason: TwinR
     };
     attempted.first_content = (end == End::Answered).then_some(after);
     attempted.ends(end, after);
-    observer.note(Note::TwinEnded { id, twin: Arc::new(attempted) });
+    let request = &case.request;
+    let twin = Twin {
+        call: attempted,
+        started,
+        leg,
+        protocol: request.protocol,
+        stream: request.facts.stream,
+        trace: request.trace.clone(),
+    };
+    observer.note(Note::TwinEnded { id, twin: Arc::new(twin) });
 }
 
 async fn call(
     case: Case,
     candidate: &Candidate,
+    leg: Leg,
     injection: Option<Injection>,
     lesson: Option<Arc<Lesson>>,
 ) -> Ended {
@@ -121,15 +135,7 @@ async fn call(
     };
     let until = case.engine.clock.now() + case.patience(candidate);
     // Its first and only call.
-    let attempt = Attempt {
-        case,
-        candidate: candidate.clone(),
-        body,
-        number: 1,
-        until,
-        joint: None,
-        injection,
-        lesson,
-    };
+    let attempt =
+        Attempt { case, candidate: candidate.clone(), body, leg, until, joint: None, injection, lesson };
     attempt.run().await
 }

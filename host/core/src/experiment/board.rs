@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::scenario::{Abort, Hypothesis, Scenario, Step};
 use crate::fault::{DEFAULT_TTL, FaultMatch, MAX_TTL, Tier};
@@ -27,7 +28,8 @@ pub enum Action {
 }
 
 /// An action as operators see it.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = BoardAction)]
 pub struct ActionInfo {
     /// As it is called.
     pub name: &'static str,

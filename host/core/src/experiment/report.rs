@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::scenario::Scenario;
 use super::watch::{Book, Bucket, Moment, Watch, percentile};
@@ -12,8 +13,9 @@ use crate::availability::Estimate;
 use crate::fault::{Counts, FaultMatch};
 
 /// Whether what was believed held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ExperimentVerdict)]
 pub enum Verdict {
     /// It is still running.
     Running,
@@ -44,7 +46,7 @@ impl Verdict {
 }
 
 /// The whole report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ExperimentReport {
     /// To ask for it.
     pub id: u64,
@@ -81,7 +83,8 @@ pub struct ExperimentReport {
 }
 
 /// What clients saw.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ExperimentRequests)]
 pub struct Requests {
     /// That ended, client's own mistakes and those who left aside.
     pub judged: u64,
@@ -110,7 +113,8 @@ pub struct Requests {
 }
 
 /// What it cost upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExperimentCalls)]
 pub struct Calls {
     /// Calls of requests.
     pub attempts: u64,
@@ -127,7 +131,8 @@ pub struct Calls {
 }
 
 /// How quickly it was noticed and healed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExperimentTimes)]
 pub struct Times {
     /// The first fault, from the beginning.
     pub first_injection_ms: Option<u64>,
@@ -142,7 +147,8 @@ pub struct Times {
 }
 
 /// What the formula says of these minutes beside what clients saw.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ExperimentAvailability)]
 pub struct AliasFigures {
     /// Which alias.
     pub alias: Arc<str>,
@@ -155,7 +161,8 @@ pub struct AliasFigures {
 }
 
 /// One fault of the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ExperimentFault)]
 pub struct FaultFigures {
     /// When it was armed.
     pub at_ms: u64,
@@ -172,7 +179,8 @@ pub struct FaultFigures {
 }
 
 /// A point of the plot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExperimentPoint)]
 pub struct Point {
     /// From the beginning.
     pub at_ms: u64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use seawall_params::random::{hash, mix};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::span;
 use crate::fault::{FaultMatch, FaultOrder, MAX_TTL};
@@ -15,7 +16,7 @@ const MAX_STEPS: usize = 64;
 const NAME_BYTES: usize = 64;
 
 /// An experiment as an operator writes it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// A short name; letters, digits and dashes.
@@ -28,6 +29,7 @@ pub struct Scenario {
     pub seed: u64,
     /// How long it lasts, with the time to recover in the end.
     #[serde(rename = "for", with = "span")]
+    #[schema(value_type = span::Written)]
     pub lasts: Duration,
     /// Whose clients are watched; all, if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,13 +54,14 @@ pub struct Scenario {
 }
 
 /// What is believed to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hypothesis {
     /// At least this share of requests is answered, 0 to 1.
     pub success: f64,
     /// Of the answers, 95 of 100 begin (plain: are whole) within this time.
     #[serde(with = "span::maybe", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<span::Written>)]
     pub p95: Option<Duration>,
     /// With fewer requests nothing was found out.
     pub min_requests: u64,
@@ -71,7 +74,7 @@ impl Default for Hypothesis {
 }
 
 /// When to give up.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Abort {
     /// The success of the last while is below this; the hypothesis' own, if missing.
@@ -79,6 +82,7 @@ pub struct Abort {
     pub success_below: Option<f64>,
     /// How long a while is.
     #[serde(with = "span")]
+    #[schema(value_type = span::Written, default = "30s")]
     pub window: Duration,
     /// With fewer requests in it nothing is decided.
     pub min_requests: u64,
@@ -91,23 +95,27 @@ impl Default for Abort {
 }
 
 /// One fault on the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// When, from the beginning.
     #[serde(default, with = "span")]
+    #[schema(value_type = span::Written, default = "0s")]
     pub at: Duration,
     /// How long.
     #[serde(rename = "for", with = "span")]
+    #[schema(value_type = span::Written)]
     pub lasts: Duration,
     /// Its share of attempts grows from nothing over this time.
     #[serde(default, with = "span")]
+    #[schema(value_type = span::Written, default = "0s")]
     pub ramp: Duration,
     /// How often in all.
     #[serde(default = "once")]
     pub repeat: u32,
     /// From one beginning to the next.
     #[serde(default, with = "span")]
+    #[schema(value_type = span::Written, default = "0s")]
     pub every: Duration,
     /// A kind from the catalogue.
     pub kind: String,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
+use utoipa::ToSchema;
 
 /// The time that a text says.
 pub fn parse(text: &str) -> Option<Duration> {
@@ -19,9 +20,11 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_secs_f64(seconds))
 }
 
-#[derive(Deserialize)]
+/// A time as it is written: a number of seconds, or a number with its unit such as `500ms`, `30s`, `5m`, `1h`.
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-enum Written {
+#[schema(as = Time)]
+pub(super) enum Written {
     Seconds(f64),
     Text(String),
 }

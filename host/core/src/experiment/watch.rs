@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::scenario::Scenario;
 use crate::availability::{self, Availability};
@@ -58,7 +59,8 @@ pub(super) struct Bucket {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExperimentMoment)]
 pub struct Moment {
     /// From the experiment's beginning.
     pub at_ms: u64,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use seawall_params::random::hash;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::native::Native;
 use super::wire;
@@ -15,7 +16,8 @@ use crate::ports::{FaultAction, FaultVerdict};
 use crate::random::mix;
 
 /// One armed fault as the admin API shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ArmedFault)]
 pub struct ArmedStatus {
     /// To disarm it.
     pub id: u64,
@@ -46,7 +48,8 @@ pub struct ArmedStatus {
 }
 
 /// What a fault has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = FaultCounts)]
 pub struct Counts {
     /// Attempts it looked at.
     pub considered: u64,
@@ -58,6 +61,7 @@ pub struct Counts {
     pub spared: u64,
     /// Sum over all its decisions, in any order: two runs that decided the same have the same.
     #[serde(serialize_with = "hex")]
+    #[schema(value_type = String)]
     pub decisions: u64,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::armed::Source;
 use super::native::{self, Native};
@@ -12,7 +13,8 @@ use super::{ArmError, FaultOrder, order};
 use crate::ports::{FaultInjector, PluginSet};
 
 /// One kind of fault, as operators see it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = FaultKind)]
 pub struct Entry {
     /// As it is armed.
     pub name: String,

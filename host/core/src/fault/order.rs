@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{ArmError, Caps, DEFAULT_TTL, MAX_TTL};
 use crate::ports::ConfigProblem;
 
 /// Which attempts a fault hits; a missing member matches everything.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultMatch {
     /// Configured provider.
@@ -45,7 +46,7 @@ pub struct FaultMatch {
 }
 
 /// A header of the client's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatch {
     /// Its name; credentials cannot be matched.
@@ -56,7 +57,7 @@ pub struct HeaderMatch {
 }
 
 /// What class of model a target is, by its price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Output at least as dear as [`Caps::high_tier_price`].

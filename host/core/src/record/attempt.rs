@@ -69,6 +69,14 @@ impl Purpose {
             Self::Twin(_) => "twin",
         }
     }
+
+    /// Why a hidden copy was made, low-cardinality.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Twin(reason) => Some(reason),
+            Self::Turn | Self::Retry | Self::Hedge | Self::Rescue | Self::Splice => None,
+        }
+    }
 }
 
 /// How a call ended.

@@ -27,6 +27,7 @@ use crate::route::{self, Onward};
 use crate::rule::NextTarget;
 use crate::target::TargetId;
 use crate::targets::Permit;
+use crate::trace::Leg;
 
 /// What a committed stream takes along for the case that it breaks.
 pub(crate) struct Continuation {
@@ -276,7 +277,7 @@ impl Continuation {
                     case: self.case_of(plan.mode, remains),
                     candidate: call.candidate.clone(),
                     body,
-                    number,
+                    leg: Leg::Attempt(number),
                     until: attempt_limit(began, self.case.deadline, patience, last),
                     joint: Some(Box::new(self.joint(&call, splice, remains))),
                     injection,

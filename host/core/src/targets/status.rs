@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::TargetState;
 use crate::class::Scope;
@@ -13,7 +14,7 @@ use crate::ports::CandidateStats;
 use crate::target::Capabilities;
 
 /// What the last calls of a target were like.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TargetStats {
     /// Moving average of the first-token time in ms, -1 without samples.
     pub first_token_ewma_ms: f64,
@@ -30,7 +31,7 @@ pub struct TargetStats {
 }
 
 /// One closed gate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct GateStatus {
     /// Which.
     pub gate: &'static str,
@@ -41,7 +42,7 @@ pub struct GateStatus {
 }
 
 /// The last change of a breaker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChangeStatus {
     /// Before.
     pub from: &'static str,
@@ -56,7 +57,7 @@ pub struct ChangeStatus {
 }
 
 /// What is expected of the next call of one kind, as of a small request. Times in ms.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ForecastStatus {
     /// `streamed`: times to the first content; `plain`: times of whole answers.
     pub kind: &'static str,
@@ -83,7 +84,7 @@ pub struct ForecastStatus {
 }
 
 /// One target on the status page.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TargetStatus {
     /// `provider/model`.
     pub target: String,

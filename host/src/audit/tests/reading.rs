@@ -1,8 +1,11 @@
 //! What is put on record can be found.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use seawall_core::note::{Note, Outcome};
 use seawall_core::ports::PluginRef;
-use seawall_core::record::{Attempted, End, Purpose};
+use seawall_core::record::{Attempted, End, Purpose, Twin};
 use seawall_core::request::Protocol;
 
 use super::{all, body, deed, opened, request, settings, settled, start, target};
@@ -17,11 +20,18 @@ async fn entries_are_found_by_what_they_are_about_and_with_what_belongs_to_them(
     audit.note(&opened(vec![bad]));
     let mut twin = Attempted::new(target(), PluginRef::made_up("adapter"), Purpose::Twin("probe"));
     twin.end = End::Answered;
-    audit.note(&Note::TwinEnded { id: good, twin: twin.into() });
+    audit.note(&Note::TwinEnded { id: good, twin: Arc::new(Twin::new(twin)) });
     audit.operator(deed(r#"{"kind":"outage","note":"with sk-abcdefghijklmnop"}"#));
     let refused = audit.ids().next();
     let (protocol, status) = (Protocol::Chat, 401);
-    audit.note(&Note::RequestRefused { id: refused, protocol, status, code: "invalid_api_key".to_owned() });
+    audit.note(&Note::RequestRefused {
+        id: refused,
+        protocol,
+        status,
+        code: "invalid_api_key".to_owned(),
+        after: Duration::ZERO,
+        trace: None,
+    });
     settled(&audit);
 
     let found = |filter: Filter| all(&audit, filter).into_iter().map(|entry| entry.id).collect::<Vec<_>>();

@@ -7,6 +7,7 @@ use seawall_core::note::Note;
 use seawall_core::random::mix;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::super::event::{self, Object, Teller};
 
@@ -34,19 +35,44 @@ pub(super) struct Draft {
     lost: u64,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// `data` of a `snapshot`: the whole, as it was behind an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LiveSnapshot)]
+pub(crate) struct Snapshot<'a, S: ?Sized> {
+    /// Of what this is written in.
+    pub(super) v: u32,
+    pub(super) seq: u64,
+    pub(super) state: &'a S,
+}
+
+/// `data` of a `gap`: a snapshot follows.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LiveGap)]
+pub(crate) struct Gap {
+    pub(super) missed_batches: u64,
+}
+
+/// `data` of a `batch`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LiveBatch)]
+pub(crate) struct Told<'a, A: ?Sized> {
+    /// Of its last event.
     seq: u64,
+    /// Each with `seq`, `at_ms`, `event` and the fields of its log line.
+    #[schema(value_type = Vec<Object>)]
     events: Vec<Box<RawValue>>,
     /// Of routine events, how many there were and how many are here.
     #[serde(skip_serializing_if = "Option::is_none")]
     sampled: Option<Sampled>,
     /// Events lost to a full queue since the batch before.
     dropped: u64,
-    agg: &'a RawValue,
+    /// Exact, whatever was left out of the events.
+    agg: &'a A,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Of routine events, how many there were and how many are here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LiveSampled)]
 struct Sampled {
     routine: usize,
     shown: usize,
@@ -97,8 +123,7 @@ impl Draft {
         }
         let last = seq.saturating_sub(1);
         let count = events.len();
-        let body = Body { seq: last, events, sampled, dropped: self.lost, agg: sums };
-        let body = serde_json::to_string(&body).unwrap_or_default();
+        let body = Told { seq: last, events, sampled, dropped: self.lost, agg: sums };
         let message = message("batch", boot, last, &body);
         Batch { first: next, last, events: count, message }
     }
@@ -137,6 +162,7 @@ fn told(seq: u64, at: SystemTime, note: &Note) -> Option<Box<RawValue>> {
 }
 
 /// One message of a stream of server-sent events. JSON holds no line end of its own.
-pub(super) fn message(event: &str, boot: u32, seq: u64, data: &str) -> Bytes {
+pub(super) fn message(event: &str, boot: u32, seq: u64, data: &impl Serialize) -> Bytes {
+    let data = serde_json::to_string(data).unwrap_or_default();
     format!("id: {boot:08x}-{seq}\nevent: {event}\ndata: {data}\n\n").into()
 }

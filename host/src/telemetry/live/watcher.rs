@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::batch::{Batch, message};
+use super::batch::{Batch, Gap, Snapshot, message};
 use super::{Live, MOST_WATCHERS, Scene};
 
 /// Gets a snapshot, or what it missed, and every batch from then on. Dropping it makes room for another.
@@ -82,7 +82,7 @@ impl Watcher {
                 Err(RecvError::Lagged(missed)) => {
                     self.batches = self.batches.resubscribe();
                     let last = self.live.ring().last();
-                    let gap = format!(r#"{{"missed_batches":{missed}}}"#);
+                    let gap = Gap { missed_batches: missed };
                     self.ready.push_back(message("gap", self.live.boot, last, &gap));
                     self.begin_at(last);
                 }
@@ -94,7 +94,7 @@ impl Watcher {
     /// A snapshot, and what comes behind this event.
     fn begin_at(&mut self, last: u64) {
         self.seen = last;
-        let data = format!(r#"{{"v":1,"seq":{last},"state":{}}}"#, self.scene.whole());
+        let data = Snapshot { v: 1, seq: last, state: &*self.scene.whole() };
         self.ready.push_back(message("snapshot", self.live.boot, last, &data));
     }
 }

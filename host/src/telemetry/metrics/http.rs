@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use http::HeaderMap;
 use seawall_core::random::Random;
@@ -46,6 +47,7 @@ pub(crate) struct Visit {
     route: Option<Arc<Route>>,
     began: Instant,
     status: u16,
+    trace: Option<Arc<Trace>>,
 }
 
 impl Default for HttpFigures {
@@ -61,7 +63,7 @@ impl Default for HttpFigures {
 
 impl HttpFigures {
     /// A request has come in.
-    pub(crate) fn enter(&self, protocol: Protocol) -> Visit {
+    pub(crate) fn enter(&self, protocol: Protocol, headers: &HeaderMap, random: &Random) -> Visit {
         let [chat, messages, embeddings] = &self.routes;
         let route = match protocol {
             Protocol::Chat => chat,
@@ -72,7 +74,8 @@ impl HttpFigures {
         if let Some(route) = &route {
             route.active.fetch_add(1, Relaxed);
         }
-        Visit { route, began: Instant::now(), status: CLIENT_LEFT }
+        let trace = self.trace(headers, random);
+        Visit { route, began: Instant::now(), status: CLIENT_LEFT, trace }
     }
 
     /// Whether requests that come in from now on are counted.
@@ -87,7 +90,7 @@ impl HttpFigures {
     }
 
     /// The request's place in a trace: the caller's where it sent one, with a span of our own where spans are recorded.
-    pub(crate) fn trace(&self, headers: &HeaderMap, random: &Random) -> Option<Arc<Trace>> {
+    fn trace(&self, headers: &HeaderMap, random: &Random) -> Option<Arc<Trace>> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let caller = header("traceparent").and_then(|parent| Trace::parse(parent, header("tracestate")));
         let Some(sampler) = self.sampler.get() else { return caller.map(Arc::new) };
@@ -124,6 +127,19 @@ impl Visit {
     /// The answer begins with this status.
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = status;
+        if let Some(trace) = &self.trace {
+            trace.answers(status);
+        }
+    }
+
+    /// The request's place in a trace.
+    pub(crate) fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
+    }
+
+    /// How long ago it came in.
+    pub(crate) fn lasted(&self) -> Duration {
+        self.began.elapsed()
     }
 }
 

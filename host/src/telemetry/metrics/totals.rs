@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Metrics;
 
 /// What was counted up to one moment. Labels that never occurred are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Counters)]
 pub struct Totals {
     /// Requests that came in and were resolved.
     pub requests_started: u64,

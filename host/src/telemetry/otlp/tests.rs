@@ -1,3 +1,5 @@
+mod spans;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -95,10 +97,14 @@ impl Source for Desk {
     }
 }
 
-fn traced(id: u64, sampled: bool) -> Arc<Record> {
+fn trace(sampled: bool) -> Trace {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let trace = Trace { sampled, ..Trace::parse(parent, Some("a=1")).unwrap().with_span(9) };
-    Arc::new(Record { trace: Some(Arc::new(trace)), ..record(RequestId(id)) })
+    Trace { sampled, ..Trace::parse(parent, Some("a=1")).unwrap().with_span(9) }
+}
+
+fn traced(id: u64, sampled: bool) -> Note {
+    let trace = Some(Arc::new(trace(sampled)));
+    Note::RequestEnded(Arc::new(Record { trace, ..record(RequestId(id)) }))
 }
 
 fn attributes(all: &[KeyValue]) -> BTreeMap<String, String> {
@@ -204,8 +210,8 @@ async fn a_collector_that_refuses_costs_spans_and_nothing_else() {
 #[test]
 fn a_full_queue_loses_spans_and_counts_them() {
     let otlp = Otlp::new(OtlpSettings::to("http://127.0.0.1:9")).unwrap();
-    let record = traced(1, true);
-    (0..QUEUE + 5).for_each(|_| otlp.offer(&record));
+    let ended = traced(1, true);
+    (0..QUEUE + 5).for_each(|_| otlp.offer(&ended));
     assert_eq!(otlp.dropped.get(), 5);
 }
 

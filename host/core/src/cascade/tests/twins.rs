@@ -107,7 +107,7 @@ async fn a_twin_outlives_its_request() {
         .notes
         .all()
         .iter()
-        .any(|note| matches!(note, Note::TwinEnded { twin, .. } if twin.failure().is_none()));
+        .any(|note| matches!(note, Note::TwinEnded { twin, .. } if twin.call.failure().is_none()));
     assert!(good);
 }
 
