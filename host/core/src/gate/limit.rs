@@ -4,9 +4,9 @@
 //! way. Every limit-many good starts add one, and a limit far above what is used is forgotten. Latency does not move it: a
 //! gateway is one of many customers, and a slow answer says little about how many calls are too many.
 //!
-//! A target that answers nobody for a while falls to the least, and says nothing by it of what it takes when it is well: up
-//! to half of what was under way before, every good start adds one (TCP's slow start). Without that, a busy target needed a
-//! minute to be its old self.
+//! A target that answers nobody between two falls is down, and says nothing by it of what it takes when it is well: after
+//! that every good start adds one, up to what was under way before the first fall (as TCP starts). Without it, a busy
+//! target needed a minute to be its old self.
 //!
 //! One stray overload lowers nothing. Halving at each would, with one in 300 calls as every provider has, hold a target at
 //! about twenty calls for ever (1.2 / sqrt(share), as for a lossy TCP connection). And a burst of overloads is one overload:
@@ -40,10 +40,6 @@ pub(crate) struct Limit {
     used: AtomicU32,
     /// Good starts since the limit last changed, or since the first overload that is counted.
     good: AtomicU32,
-    /// Good starts since the limit was lowered.
-    good_since: AtomicU32,
-    /// Below this every good start adds one.
-    steep_below: AtomicU32,
     learning: Mutex<Learning>,
 }
 
@@ -52,6 +48,12 @@ struct Learning {
     /// When the first overload that is counted came, and how many since.
     overloads: Option<(Instant, u32)>,
     lowered: Option<Instant>,
+    /// A call that was admitted since then has brought content.
+    answers: bool,
+    /// Under way when the limit fell while calls were answered.
+    before: u32,
+    /// Below this every good start adds one.
+    steep_below: u32,
 }
 
 impl Limit {
@@ -117,32 +119,29 @@ impl Limit {
         }
         let held = self.under_way();
         let held = self.most().map_or(held, |most| most.min(held));
-        let was_unlimited = self.most().is_none();
-        *learning = Learning { overloads: None, lowered: Some(now) };
+        let half = (held / 2).max(LEAST);
+        // Where nothing was answered since the last time, the target is down rather than too busy.
+        let busy = learning.answers || self.most().is_none();
+        let before = if busy { held } else { learning.before };
+        let steep_below = if busy { half } else { before };
+        *learning = Learning { overloads: None, lowered: Some(now), answers: false, before, steep_below };
         self.good.store(0, Ordering::Relaxed);
         self.used.store(held, Ordering::Relaxed);
-        let half = (held / 2).max(LEAST);
         self.most.store(half, Ordering::Relaxed);
-        // Where nothing was answered since, the target is down rather than too busy.
-        if self.good_since.swap(0, Ordering::Relaxed) > 0 || was_unlimited {
-            self.steep_below.store(half, Ordering::Relaxed);
-        }
     }
 
-    /// A call, still under way, brought content.
-    pub(crate) fn succeeded(&self) {
+    /// A call admitted at `admitted`, still under way, brought content.
+    pub(crate) fn succeeded(&self, admitted: Instant) {
         let good = self.good.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let most = self.most.load(Ordering::Relaxed);
-        if most == 0 {
+        if self.most().is_none() {
             return;
         }
-        self.good_since.fetch_add(1, Ordering::Relaxed);
-        if good < self.wanted(most) {
-            return;
-        }
-        let learning = self.lock();
-        let most = self.most.load(Ordering::Relaxed);
-        if most == 0 || self.good.load(Ordering::Relaxed) < self.wanted(most) {
+        let mut learning = self.lock();
+        learning.answers |= learning.lowered.is_some_and(|lowered| admitted >= lowered);
+        // Whoever held the lock may have taken the limit away, or counted this start already.
+        let Some(most) = self.most() else { return };
+        let wanted = if most < learning.steep_below { 1 } else { most };
+        if good < wanted || self.good.load(Ordering::Relaxed) < wanted {
             return;
         }
         self.good.store(0, Ordering::Relaxed);
@@ -153,16 +152,10 @@ impl Limit {
         drop(learning);
     }
 
-    /// So many good starts add one to this limit.
-    fn wanted(&self, most: u32) -> u32 {
-        if most < self.steep_below.load(Ordering::Relaxed) { 1 } else { most }
-    }
-
     /// Unlimited again.
     pub(crate) fn reset(&self) {
         *self.lock() = Learning::default();
         self.most.store(0, Ordering::Relaxed);
-        self.steep_below.store(0, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Learning> {
@@ -214,7 +207,7 @@ mod tests {
             let now = start + Duration::from_millis(50 * n);
             match n % 100 {
                 0 => limit.overloaded(now, now),
-                _ => limit.succeeded(),
+                _ => limit.succeeded(now),
             }
         }
         for n in 0..10 {
@@ -233,7 +226,7 @@ mod tests {
             let now = start + Duration::from_millis(50 * n);
             match n % 9 {
                 0 => limit.overloaded(now, now),
-                _ => limit.succeeded(),
+                _ => limit.succeeded(now),
             }
         }
         assert!(limit.most().is_some_and(|most| most <= 51), "{:?}", limit.most());
@@ -252,16 +245,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn success_grows_and_a_limit_that_binds_is_kept() {
-        let limit = lowered(40, Instant::now());
+        let now = Instant::now();
+        let limit = lowered(40, now);
         (0..20).for_each(|_| limit.leave());
         for n in 1..=20 {
-            limit.succeeded();
+            limit.succeeded(now);
             assert_eq!(limit.most(), Some(if n < 20 { 20 } else { 21 }), "{n}");
         }
         for _ in 0..1_000 {
             // As many as may are always under way.
             while limit.enter() {}
-            limit.succeeded();
+            limit.succeeded(now);
         }
         assert!(limit.most().is_some_and(|most| (40..60).contains(&most)), "{:?}", limit.most());
     }
@@ -279,15 +273,15 @@ mod tests {
         }
         assert_eq!(limit.most(), Some(LEAST));
         let mut rounds = 0;
-        while limit.most().is_some_and(|most| most < 30) {
+        while limit.most().is_some_and(|most| most < 60) {
             let round = (0..60).take_while(|_| limit.enter()).count();
-            (0..round).for_each(|_| limit.succeeded());
+            (0..round).for_each(|_| limit.succeeded(now));
             (0..round).for_each(|_| limit.leave());
             rounds += 1;
         }
-        assert!(rounds <= 5, "doubles each round: {rounds}");
+        assert!(rounds <= 6, "doubles each round: {rounds}");
         let most = limit.most().unwrap();
-        (0..most).for_each(|_| limit.succeeded());
+        (0..most).for_each(|_| limit.succeeded(now));
         assert_eq!(limit.most(), Some(most + 1), "from there on by one");
     }
 
@@ -295,22 +289,23 @@ mod tests {
     async fn who_is_too_busy_is_not_rushed() {
         let now = Instant::now();
         let limit = lowered(40, now);
-        (0..15).for_each(|_| limit.succeeded());
+        (0..15).for_each(|_| limit.succeeded(now));
         (0..30).for_each(|_| limit.leave());
         overload(&limit, now + SPAN);
         assert_eq!(limit.most(), Some(5));
-        (0..5).for_each(|_| limit.succeeded());
+        (0..5).for_each(|_| limit.succeeded(now));
         assert_eq!(limit.most(), Some(6), "it answered others meanwhile");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_that_nobody_reaches_is_forgotten() {
-        let limit = lowered(4, Instant::now());
+        let now = Instant::now();
+        let limit = lowered(4, now);
         (0..4).for_each(|_| limit.leave());
         let mut good = 0;
         while limit.most().is_some() {
             assert!(limit.enter());
-            limit.succeeded();
+            limit.succeeded(now);
             limit.leave();
             good += 1;
         }

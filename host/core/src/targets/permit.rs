@@ -165,7 +165,7 @@ impl Permit {
     fn came(&mut self, now: Instant, after: Duration) {
         if let Some(place) = self.take_place() {
             self.state.outlook(self.kind).end(place, now, Evidence::Took(after), Some(false));
-            self.state.limit.succeeded();
+            self.state.limit.succeeded(self.admitted);
             self.state.credit.answered(now);
         }
     }
