@@ -12,6 +12,7 @@ mod access;
 mod audit;
 mod breaker;
 mod chaos;
+mod directs;
 mod environment;
 mod exposure;
 mod interpolate;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 pub use access::{Access, Client};
 pub use chaos::ChaosRules;
+pub use directs::Directs;
 pub use environment::Environment;
 pub(crate) use names::nearest;
 pub use plugins::{PluginFacts, PluginKind};
@@ -68,6 +70,8 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, Provider>,
     /// Model names of clients' choice, by name.
     pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// Routes to targets that clients have named directly.
+    pub directs: Directs,
     /// The operator's words around clients' system prompts.
     pub templates: Templates,
     /// When a target is left alone.

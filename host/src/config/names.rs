@@ -20,6 +20,9 @@ impl Config {
         if let Some(alias) = self.aliases.get(name) {
             return Ok(alias.clone());
         }
+        if let Some(known) = self.directs.get(name) {
+            return Ok(known);
+        }
         if !nameable(name) {
             return Err(unusable(name));
         }
@@ -28,7 +31,7 @@ impl Config {
             None if name.is_empty() || name.contains('/') => None,
             None => self.sole_provider().map(|provider| TargetId::new(provider, name)),
         };
-        target.map(|id| Arc::new(self.direct(name, id))).ok_or_else(|| self.unknown_model(name))
+        target.map(|id| self.directs.keep(self.direct(name, id))).ok_or_else(|| self.unknown_model(name))
     }
 
     /// Names that clients can use without guessing: aliases, then the targets they lead to.

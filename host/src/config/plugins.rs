@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use super::names::nearest;
 use super::resolve::{default_admin_listen, default_plugins, default_server};
 use super::{
-    Access, Admin, ChaosRules, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Environment, Metrics, Problem,
-    Provider, Source, Templates, audit, default_state_dir,
+    Access, Admin, ChaosRules, Config, ConfigErrors, DEFAULT_PLUGINS_DIR, Directs, Environment, Metrics,
+    Problem, Provider, Source, Templates, audit, default_state_dir,
 };
 
 /// What a plugin extends.
@@ -112,6 +112,7 @@ impl Config {
             state_dir,
             providers,
             aliases: BTreeMap::new(),
+            directs: Directs::default(),
             templates: Templates::default(),
             breaker: BreakerSettings::default(),
             default_timeouts: Timeouts::default(),

@@ -19,8 +19,8 @@ use super::reader::{At, Context};
 use super::secret::SecretRef;
 use super::templates::{self, Templates};
 use super::{
-    Access, Admin, Admission, Client, Config, ConfigErrors, Environment, LogFormat, Metrics, Plugins,
-    Problem, Provider, Server, Source,
+    Access, Admin, Admission, Client, Config, ConfigErrors, Directs, Environment, LogFormat, Metrics,
+    Plugins, Problem, Provider, Server, Source,
 };
 
 const MIB: usize = 1 << 20;
@@ -117,6 +117,7 @@ pub(super) fn resolve(raw: RawConfig, source: Source, base: &Path, context: &Con
         state_dir,
         providers,
         aliases,
+        directs: Directs::default(),
         templates,
         breaker: raw.breaker.resolve(context),
         audit,

@@ -218,6 +218,19 @@ fn an_alias_says_what_is_done_about_failures() {
 }
 
 #[test]
+fn a_target_that_is_named_directly_is_resolved_once_and_strangers_take_no_room() {
+    let config = good(ONE_PROVIDER);
+    let once = config.resolve("up/any").unwrap();
+    for made_up in 0..2_000 {
+        let name = format!("up/made-up-{made_up}");
+        assert_eq!(*config.resolve(&name).unwrap().name, *name);
+    }
+    assert!(Arc::ptr_eq(&once, &config.resolve("up/any").unwrap()));
+    let strangers = |name| Arc::ptr_eq(&config.resolve(name).unwrap(), &config.resolve(name).unwrap());
+    assert!(strangers("up/made-up-0") && !strangers("up/made-up-1999"));
+}
+
+#[test]
 fn overrides_change_only_what_they_name() {
     let config = good(&format!("{ONE_PROVIDER}[providers.up.models.m]\ntools = false\n"));
     let base = seawall_core::target::Capabilities::default();
