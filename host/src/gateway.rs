@@ -60,6 +60,7 @@ impl Gateway {
                     attempts: 0,
                     degraded: Degraded::None,
                     lost: Vec::new(),
+                    faults: Vec::new(),
                 };
                 return Reply::Failed { error, trail };
             }

@@ -321,6 +321,7 @@ impl Ledger {
             attempts: self.attempts(),
             degraded: self.degraded,
             lost: self.lost.clone(),
+            faults: self.record.faults_met(),
         }
     }
 }

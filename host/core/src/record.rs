@@ -194,8 +194,14 @@ impl Record {
         self.attempts.iter().any(Attempted::misleads)
     }
 
-    /// Whether an armed fault acted on any of its attempts.
-    pub fn met_fault(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.injected().is_some())
+    /// Kinds of the armed faults that acted on its attempts, each once.
+    pub fn faults_met(&self) -> Vec<String> {
+        let mut kinds = Vec::new();
+        for injected in self.attempts.iter().filter_map(Attempted::injected) {
+            if !kinds.contains(&injected.kind) {
+                kinds.push(injected.kind.clone());
+            }
+        }
+        kinds
     }
 }

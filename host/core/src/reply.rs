@@ -43,6 +43,8 @@ pub struct Trail {
     pub degraded: Degraded,
     /// Request members that the translation could not carry over.
     pub lost: Vec<&'static str>,
+    /// Kinds of armed faults that acted on its calls so far.
+    pub faults: Vec<String>,
 }
 
 /// An error as a client sees it, not yet in any protocol's clothes.

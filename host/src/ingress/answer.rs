@@ -19,6 +19,7 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const X_SEAWALL_ATTEMPTS: HeaderName = HeaderName::from_static("x-seawall-attempts");
+const X_SEAWALL_CHAOS: HeaderName = HeaderName::from_static("x-seawall-chaos");
 const X_SEAWALL_CACHE: HeaderName = HeaderName::from_static("x-seawall-cache");
 const X_SEAWALL_DEGRADED: HeaderName = HeaderName::from_static("x-seawall-degraded");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -101,6 +102,9 @@ fn with_trail(response: Response, protocol: Protocol, trail: &Trail) -> Response
     }
     if !trail.lost.is_empty() {
         put(headers, X_SEAWALL_LOST, &trail.lost.join(", "));
+    }
+    if !trail.faults.is_empty() {
+        put(headers, X_SEAWALL_CHAOS, &trail.faults.join(", "));
     }
     response
 }

@@ -95,7 +95,14 @@ fn get(path: &str, headers: &[(&str, &str)]) -> HttpRequest<Body> {
 }
 
 fn trail(id: RequestId, target: Option<TargetId>) -> Trail {
-    Trail { id, target, attempts: 2, degraded: Degraded::Fallback, lost: vec!["top_k", "documents"] }
+    Trail {
+        id,
+        target,
+        attempts: 2,
+        degraded: Degraded::Fallback,
+        lost: vec!["top_k", "documents"],
+        faults: Vec::new(),
+    }
 }
 
 fn answer(request: &Request) -> Handling {

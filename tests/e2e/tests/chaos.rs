@@ -146,12 +146,15 @@ fn an_outage_speaks_the_providers_dialect_and_clients_get_the_spare() {
                 let seen = house.ask(provider, stream).await;
                 assert!(seen.is_answer_of("spare/count-5"), "{provider}, stream {stream}: {seen:?}");
                 assert_eq!(seen.header("x-seawall-degraded"), "fallback", "{provider}: {seen:?}");
+                assert_eq!(seen.header("x-seawall-chaos"), "outage", "{provider}: {seen:?}");
             }
             let failures = failures(&mut notes);
             let own = (Class::Overloaded, Some(status), word.to_owned());
             assert!(failures.len() >= 2 && failures.iter().all(|failure| *failure == own), "{failures:?}");
             assert_eq!(house.asked(provider), 0, "{provider}: an injected answer needs no upstream");
             house.stage.disarm_all().await;
+            let seen = house.ask("spare/count-5", false).await;
+            assert!(!seen.headers.contains_key("x-seawall-chaos"), "{seen:?}");
         }
     });
 }
