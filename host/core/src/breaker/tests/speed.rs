@@ -43,10 +43,11 @@ fn acquire_costs() {
     println!("breaker, closed, with its good vote: {vote:.1} ns");
     let permit = nanoseconds(|| drop(std::hint::black_box(stage::acquire(&state, 1, LEASE, false))));
     println!("permit with all gates, closed, acquired and dropped: {permit:.1} ns");
-    for _ in 0..3 {
-        let (ticket, _) = breaker.try_acquire(now, first, LEASE, false);
+    // One request alone opens nothing.
+    for request in 1..=3 {
+        let (ticket, _) = breaker.try_acquire(now, RequestId(request), LEASE, false);
         breaker.failed(now, ticket.unwrap(), Weight::Full, None);
-        stage::acquire(&state, 1, LEASE, false).unwrap().failed(&Failure::new(Class::ServerError, "x"));
+        stage::acquire(&state, request, LEASE, false).unwrap().failed(&Failure::new(Class::ServerError, "x"));
     }
     let refused = nanoseconds(|| {
         assert!(std::hint::black_box(breaker.try_acquire(now, first, LEASE, false)).0.is_err());
