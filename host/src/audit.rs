@@ -41,7 +41,7 @@ mod writer;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -51,7 +51,7 @@ use seawall_core::request::RequestId;
 
 use self::content::Heard;
 pub use self::content::{ContentRules, Tap};
-use self::entry::{Change, Entry, Handed};
+use self::entry::{Change, Entry, Handed, Row};
 pub use self::entry::{Deed, Kind, Refusal};
 use self::figures::Counters;
 pub use self::figures::Figures;
@@ -143,8 +143,17 @@ impl Shared {
         self.spill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn row(&self, handed: &Handed) -> Row {
+        Row::of(handed, &*self.redaction)
+    }
+
+    /// What waits there, as rows: at most so many, and none is waited for.
+    fn rows(&self, handed: &Receiver<Handed>, most: usize) -> impl Iterator<Item = Row> {
+        handed.try_iter().take(most).map(|handed| self.row(&handed))
+    }
+
     /// To the spill file, or else counted as dropped.
-    fn spill_or_drop(&self, rows: &[entry::Row]) {
+    fn spill_or_drop(&self, rows: &[Row]) {
         let spilled = self.spill().append(rows);
         let kept = match &spilled {
             Ok(kept) => *kept,

@@ -50,8 +50,7 @@ impl Keeper {
 
     fn spill(&self) {
         loop {
-            let rows = self.too_many.try_iter().take(BATCH);
-            let rows: Vec<Row> = rows.map(|handed| Row::of(&handed, &*self.shared.redaction)).collect();
+            let rows: Vec<Row> = self.shared.rows(&self.too_many, BATCH).collect();
             if rows.is_empty() {
                 return;
             }

@@ -6,6 +6,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
@@ -83,12 +84,15 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(super) struct Store {
     connection: Connection,
+    /// A word to whoever waits for the disk.
+    written: SyncSender<()>,
 }
 
 impl Store {
-    /// Opens the database, making it if need be. One that is no database is set aside.
-    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        match Self::try_open(dir) {
+    /// Opens the database, making it if need be. One that is no database is set aside. Says a word to `written` whenever
+    /// something is to be put on disk.
+    pub(super) fn open(dir: &Path, written: &SyncSender<()>) -> Result<Self, StoreError> {
+        match Self::try_open(dir, written) {
             Err(StoreError::Database(error))
                 if matches!(
                     error.sqlite_error_code(),
@@ -97,13 +101,13 @@ impl Store {
             {
                 let aside = set_aside(dir)?;
                 tracing::warn!(%error, aside = %aside.display(), "the audit database was damaged and is set aside");
-                Self::try_open(dir)
+                Self::try_open(dir, written)
             }
             other => other,
         }
     }
 
-    fn try_open(dir: &Path) -> Result<Self, StoreError> {
+    fn try_open(dir: &Path, written: &SyncSender<()>) -> Result<Self, StoreError> {
         let path = path(dir);
         private(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -125,7 +129,7 @@ impl Store {
             }
             newer => return Err(StoreError::Version(newer)),
         }
-        Ok(Self { connection })
+        Ok(Self { connection, written: written.clone() })
     }
 
     /// Writes all rows or none; how many of them were new. A row whose id is there already is one that a spill file held,
@@ -152,6 +156,8 @@ impl Store {
             }
         }
         transaction.commit()?;
+        // One word waits already, or nobody listens.
+        let _told = self.written.try_send(());
         Ok(new)
     }
 

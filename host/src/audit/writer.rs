@@ -44,7 +44,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(super) struct Writer {
     shared: Arc<Shared>,
     handed: Receiver<Handed>,
-    /// A word to the settler.
+    /// To the settler, for the store.
     written: SyncSender<()>,
     store: Option<Store>,
     retry_at: Instant,
@@ -98,11 +98,10 @@ impl Writer {
         match self.handed.recv_timeout(IDLE) {
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Vec::new(),
             Ok(first) => {
-                let row = |handed| Row::of(&handed, &*self.shared.redaction);
-                let mut rows = vec![row(first)];
+                let mut rows = vec![self.shared.row(&first)];
                 let until = Instant::now() + GATHER;
                 loop {
-                    rows.extend(self.handed.try_iter().take(BATCH - rows.len()).map(row));
+                    rows.extend(self.shared.rows(&self.handed, BATCH - rows.len()));
                     if rows.len() >= BATCH || Instant::now() >= until || self.shared.is_closed() {
                         return rows;
                     }
@@ -122,8 +121,6 @@ impl Writer {
             Some(Ok(_)) => {
                 Counters::add(&self.shared.counters.stored, rows.len());
                 self.shared.well();
-                // One word waits already, or nobody listens.
-                let _told = self.written.try_send(());
             }
             Some(Err(error)) => {
                 self.gave_up(&error);
@@ -139,7 +136,7 @@ impl Writer {
             if Instant::now() < self.retry_at {
                 return None;
             }
-            match Store::open(&self.shared.settings.dir) {
+            match Store::open(&self.shared.settings.dir, &self.written) {
                 Ok(store) => self.store = Some(store),
                 Err(error) => self.gave_up(&error),
             }
@@ -264,8 +261,7 @@ impl Writer {
         let until = Instant::now() + LAST_WORDS;
         self.retry_at = Instant::now();
         loop {
-            let batch = self.handed.try_iter().take(BATCH);
-            let batch: Vec<Row> = batch.map(|handed| Row::of(&handed, &*self.shared.redaction)).collect();
+            let batch: Vec<Row> = self.shared.rows(&self.handed, BATCH).collect();
             let none = batch.is_empty();
             self.keep(batch);
             if none && (self.shared.counters.is_settled() || Instant::now() > until) {

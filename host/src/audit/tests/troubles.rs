@@ -1,6 +1,7 @@
 //! A database that stalls, is full or read-only, or is none: nothing is lost, it is said, and it heals.
 
 use std::fs;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -71,14 +72,30 @@ fn a_full_or_read_only_database_says_so_with_what_to_do() {
         [("PRAGMA max_page_count = 1", "make room"), ("PRAGMA query_only = ON", "writable")]
     {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path()).unwrap();
+        let (written, _nobody) = sync_channel(1);
+        let mut store = Store::open(folder.path(), &written).unwrap();
         store.hinder(pragma);
         let row = crate::audit::entry::Row { id: 1, body: "x".repeat(100_000), ..Default::default() };
         let error = store.insert(std::slice::from_ref(&row)).unwrap_err().to_string();
         assert!(error.contains(advice), "{pragma}: {error}");
         // A connection of its own finds nothing wrong, and nothing half-written.
-        let mut store = Store::open(folder.path()).unwrap();
+        let mut store = Store::open(folder.path(), &written).unwrap();
         assert_eq!(store.insert(&[row.clone(), row]).unwrap(), 1, "an id is taken once");
+    }
+}
+
+/// Entries that came back from a spill file were put on disk only when others followed.
+#[test]
+fn whoever_writes_says_so_to_who_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (written, words) = sync_channel(1);
+    let mut store = Store::open(folder.path(), &written).unwrap();
+    assert!(words.try_recv().is_err());
+    let row = |id| crate::audit::entry::Row { id, ..Default::default() };
+    for id in 1..3 {
+        store.insert(&[row(id)]).unwrap();
+        store.insert(&[row(id + 100)]).unwrap();
+        assert!(words.try_recv().is_ok() && words.try_recv().is_err(), "one word for both");
     }
 }
 
