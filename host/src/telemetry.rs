@@ -19,7 +19,6 @@ pub(crate) mod prometheus;
 mod tests;
 
 use std::io::IsTerminal as _;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use seawall_core::availability::Availability;
@@ -83,8 +82,6 @@ pub struct Notes {
     /// Of this process, such as the demo's narrator.
     listeners: broadcast::Sender<Arc<Note>>,
     live: Arc<Live>,
-    /// Requests are counted.
-    counts: AtomicBool,
     metrics: Metrics,
     http: Arc<HttpFigures>,
     availability: Availability,
@@ -109,7 +106,6 @@ impl Notes {
             otlp: OnceLock::new(),
             listeners: broadcast::Sender::new(LIVE_BUFFER),
             live: Arc::new(Live::new()),
-            counts: AtomicBool::new(true),
             metrics: Metrics::new(),
             http: Arc::default(),
             availability: Availability::new(),
@@ -130,7 +126,6 @@ impl Notes {
 
     /// What the configuration names is counted by itself from now on.
     pub fn configure(&self, config: &Config) {
-        self.counts.store(config.metrics.count, Relaxed);
         self.http.count(config.metrics.count);
         self.metrics.configure(config);
         self.availability.configure(config.aliases.values(), Instant::now());
@@ -146,8 +141,9 @@ impl Notes {
         self.counts().then(|| self.metrics.totals())
     }
 
+    /// Whether requests are counted, at the data port as here.
     fn counts(&self) -> bool {
-        self.counts.load(Relaxed)
+        self.http.counts()
     }
 
     /// The bus of the live stream.

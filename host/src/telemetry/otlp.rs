@@ -2,7 +2,8 @@
 //!
 //! The messages are those of the `opentelemetry` family; queue, task and client are the house's own: the metrics are read
 //! off the one sheet that `/metrics` shows, the spans off the one record of a request (or of a hidden call, or of a
-//! refusal), and one supervised task sends both. The request path does a `try_send`; a full queue or a collector that does not answer loses spans, counted.
+//! refusal), and one supervised task sends both. The request path does a `try_send`; a full queue or a collector that does
+//! not answer loses spans, counted.
 
 mod metrics;
 mod settings;

@@ -70,7 +70,7 @@ impl HttpFigures {
             Protocol::Messages => messages,
             Protocol::Embeddings => embeddings,
         };
-        let route = self.counts.load(Relaxed).then(|| Arc::clone(route));
+        let route = self.counts().then(|| Arc::clone(route));
         if let Some(route) = &route {
             route.active.fetch_add(1, Relaxed);
         }
@@ -81,6 +81,10 @@ impl HttpFigures {
     /// Whether requests that come in from now on are counted.
     pub(in super::super) fn count(&self, counts: bool) {
         self.counts.store(counts, Relaxed);
+    }
+
+    pub(in super::super) fn counts(&self) -> bool {
+        self.counts.load(Relaxed)
     }
 
     /// Spans are recorded from now on.
