@@ -76,10 +76,15 @@ pub fn inspect_answer(protocol: Protocol, body: &[u8]) -> Inspected {
     if body.trim_ascii_start().first() == Some(&b'<') {
         return Inspected::Malformed("a markup document instead of JSON".to_owned());
     }
+    // All of it at once is cheaper than string by string.
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(error) => return Inspected::Malformed(error.to_string()),
+    };
     match protocol {
-        Protocol::Chat => chat::answer::inspect(body),
-        Protocol::Messages => messages::answer::inspect(body),
-        Protocol::Embeddings => embeddings::inspect(body),
+        Protocol::Chat => chat::answer::inspect(text),
+        Protocol::Messages => messages::answer::inspect(text),
+        Protocol::Embeddings => embeddings::inspect(text),
     }
 }
 

@@ -21,8 +21,8 @@ struct Answer<'a> {
 }
 
 /// Looks at a complete answer.
-pub(super) fn inspect(body: &[u8]) -> Inspected {
-    match serde_json::from_slice::<Answer<'_>>(body) {
+pub(super) fn inspect(text: &str) -> Inspected {
+    match serde_json::from_str::<Answer<'_>>(text) {
         Err(error) => Inspected::Malformed(error.to_string()),
         Ok(Answer { error: Presence(true), .. }) => Inspected::Error,
         Ok(Answer { data: None, .. }) => Inspected::Malformed("no `data` in the answer".to_owned()),

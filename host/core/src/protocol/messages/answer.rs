@@ -30,8 +30,8 @@ struct Block<'a> {
 }
 
 /// Reads only what decides.
-pub(in crate::protocol) fn inspect(body: &[u8]) -> Inspected {
-    let answer: Answer<'_> = match serde_json::from_slice(body) {
+pub(in crate::protocol) fn inspect(text: &str) -> Inspected {
+    let answer: Answer<'_> = match serde_json::from_str(text) {
         Ok(answer) => answer,
         Err(error) => return Inspected::Malformed(error.to_string()),
     };
