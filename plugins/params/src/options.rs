@@ -25,7 +25,10 @@ pub struct Options<P> {
 impl<P: Finding> Options<P> {
     /// Reads a plugin's configuration; an empty text counts as `{}`.
     pub fn new(config: &str) -> Self {
-        let config = if config.trim().is_empty() { "{}" } else { config };
+        // Most plugins are given nothing, and some look at it for every request.
+        if matches!(config.trim(), "" | "{}") {
+            return Self::at("", Value::Object(Map::new()));
+        }
         match serde_json::from_str(config) {
             Ok(value) => Self::at("", value),
             Err(e) => Self::broken("", format!("the configuration is not JSON: {e}")),
@@ -49,7 +52,10 @@ impl<P: Finding> Options<P> {
 
     /// Takes a member as it is; null counts as absent.
     pub fn take(&mut self, name: &str) -> Option<Value> {
-        self.asked.push(name.to_owned());
+        // Where nothing is left, nothing can turn out to be unknown.
+        if !self.members.is_empty() {
+            self.asked.push(name.to_owned());
+        }
         self.members.remove(name).filter(|value| !value.is_null())
     }
 

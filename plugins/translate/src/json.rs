@@ -4,7 +4,7 @@
 //! out as they went in. The usual map either sorts its members or needs a random seed, which a component does not get.
 //! Members are found by a linear search, which is fine for the handful that protocol objects have.
 
-mod names;
+mod words;
 mod write;
 
 use std::borrow::Cow;
@@ -13,10 +13,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use names::ReadName;
+use words::{ReadName, word};
 
-/// A member's name. Those that the code knows are not copied.
-pub type Name = Cow<'static, str>;
+/// A member's name, or a text. Those that the code knows are not copied.
+pub type Word = Cow<'static, str>;
 
 /// Room for what most lists of a body hold, and most objects: growing costs an allocation and a copy each time.
 const FEW: usize = 2;
@@ -33,11 +33,11 @@ pub enum Json {
     /// A number.
     Number(Number),
     /// A string.
-    Text(String),
+    Text(Word),
     /// An array.
     List(Vec<Json>),
     /// An object, its members in order; of two with one name the last counts.
-    Object(Vec<(Name, Json)>),
+    Object(Vec<(Word, Json)>),
 }
 
 impl Json {
@@ -56,14 +56,14 @@ impl Json {
 
     /// The same object with one more member at its end.
     #[must_use]
-    pub fn with(mut self, name: impl Into<Name>, value: impl Into<Self>) -> Self {
+    pub fn with(mut self, name: impl Into<Word>, value: impl Into<Self>) -> Self {
         self.push(name, value);
         self
     }
 
     /// The same object with one more member, if there is a value for it.
     #[must_use]
-    pub fn with_some(self, name: impl Into<Name>, value: Option<impl Into<Self>>) -> Self {
+    pub fn with_some(self, name: impl Into<Word>, value: Option<impl Into<Self>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -71,14 +71,14 @@ impl Json {
     }
 
     /// Adds a member at the end; anything but an object stays as it is.
-    pub fn push(&mut self, name: impl Into<Name>, value: impl Into<Self>) {
+    pub fn push(&mut self, name: impl Into<Word>, value: impl Into<Self>) {
         if let Self::Object(members) = self {
             members.push((name.into(), value.into()));
         }
     }
 
     /// Replaces a member where it stands, or adds it at the end.
-    pub fn set(&mut self, name: impl Into<Name>, value: impl Into<Self>) {
+    pub fn set(&mut self, name: impl Into<Word>, value: impl Into<Self>) {
         let name = name.into();
         match self.get_mut(&name) {
             Some(place) => *place = value.into(),
@@ -149,7 +149,7 @@ impl Json {
     }
 
     /// The members, if it is an object.
-    pub fn members(&self) -> Option<&[(Name, Self)]> {
+    pub fn members(&self) -> Option<&[(Word, Self)]> {
         if let Self::Object(members) = self { Some(members) } else { None }
     }
 
@@ -182,7 +182,7 @@ impl Json {
     /// Takes a member that is a string out of an object, which keeps an empty one.
     pub fn take_text(&mut self, name: &str) -> Option<String> {
         match self.get_mut(name)? {
-            Self::Text(text) => Some(std::mem::take(text)),
+            Self::Text(text) => Some(std::mem::take(text).into_owned()),
             _ => None,
         }
     }
@@ -196,13 +196,13 @@ impl fmt::Display for Json {
 
 impl From<&str> for Json {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(word(text))
     }
 }
 
 impl From<String> for Json {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(Cow::Owned(text))
     }
 }
 
@@ -295,7 +295,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_string<E>(self, text: String) -> Result<Json, E> {
-        Ok(Json::Text(text))
+        Ok(Json::from(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {

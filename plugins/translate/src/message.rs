@@ -231,7 +231,7 @@ fn arguments(value: Option<&Json>) -> Json {
         Some(Json::Text(text)) if text.trim().is_empty() => return Json::object(),
         Some(Json::Text(text)) => match Json::parse(text.as_bytes()) {
             Ok(parsed) => parsed,
-            Err(_) => return Json::object().with("invalid_json", text.as_str()),
+            Err(_) => return Json::object().with("invalid_json", text.as_ref()),
         },
         Some(other) => other.clone(),
     };

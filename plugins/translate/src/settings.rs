@@ -73,7 +73,7 @@ pub fn effort(body: &Json) -> Result<Option<Effort>, ProviderError> {
 pub fn stops(body: &Json) -> Result<Vec<&str>, ProviderError> {
     match body.get("stop") {
         None => Ok(Vec::new()),
-        Some(Json::Text(one)) => Ok(vec![one]),
+        Some(Json::Text(one)) => Ok(vec![one.as_ref()]),
         Some(Json::List(several)) => {
             let texts: Option<Vec<&str>> = several.iter().map(Json::as_text).collect();
             texts.ok_or_else(|| wrong("stop", "stop must hold strings"))

@@ -103,7 +103,8 @@ impl<'a> Conversation<'a> {
             return Err(ProviderError::unsupported("messages", message));
         }
         if let Some(Json::Text(end)) = last.blocks.last_mut().and_then(|block| block.get_mut("text")) {
-            end.truncate(end.trim_end().len());
+            let kept = end.trim_end().len();
+            end.to_mut().truncate(kept);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! JSON schemas as the API takes them: nearly as they are.
 
 use seawall_translate::Json;
-use seawall_translate::json::Name;
+use seawall_translate::json::Word;
 
 /// Annotations that the API does not know.
 const UNKNOWN: [&str; 4] = ["$schema", "$comment", "strict", "examples"];
@@ -17,7 +17,7 @@ pub(super) fn clean(schema: &Json) -> Json {
     }
 }
 
-fn member(name: &Name, value: &Json) -> (Name, Json) {
+fn member(name: &Word, value: &Json) -> (Word, Json) {
     let cleaned = match (&**name, value) {
         ("const", value) => return ("enum".into(), Json::List(vec![value.clone()])),
         // Names of properties are the client's: one may be called like an annotation.

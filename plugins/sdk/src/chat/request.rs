@@ -62,7 +62,7 @@ impl<'a> Patch<'a> {
     }
 
     fn asks_stream(&self) -> bool {
-        self.body.value("stream") == Some(Value::Bool(true))
+        self.body.member("stream").as_deref() == Some("true")
     }
 
     /// Asks for token counts at the end of a stream; without them the gateway cannot account for it.
@@ -121,13 +121,16 @@ impl<'a> Patch<'a> {
                 return Err(ProviderError::new(crate::error::ErrorClass::UnsupportedParameter, message));
             }
         };
-        let mut headers = vec![header("content-type", "application/json")];
+        let patch = serde_json::to_string(&self.members)
+            .map_err(|error| ProviderError::bad_request(format!("the request cannot be written: {error}")))?;
+        let mut headers = Vec::with_capacity(self.headers.len() + 1);
+        headers.push(header("content-type", "application/json"));
         headers.extend(self.headers);
         Ok(HttpRequest {
             method: "POST".to_owned(),
-            path_and_query: format!("{path}{}", self.query),
+            path_and_query: [path, &self.query].concat(),
             headers,
-            body: BodyPlan::MergePatch(Value::Object(self.members).to_string()),
+            body: BodyPlan::MergePatch(patch),
             reply,
         })
     }
