@@ -92,13 +92,13 @@ pub fn fit(can: &Capabilities, learned_window: Option<u32>, facts: &Facts) -> Fi
 
 /// Drops candidates that lack something and moves tight ones behind the others, each group in the given order. `Err`
 /// names what all of them lack (the first candidate's lack) when none is left of at least one.
-pub fn arrange(order: Vec<usize>, fit_of: impl Fn(usize) -> Fit) -> Result<Vec<usize>, Need> {
-    let fits: Vec<(usize, Fit)> = order.into_iter().map(|index| (index, fit_of(index))).collect();
-    let with = |wanted: Fit| fits.iter().filter(move |(_, fit)| *fit == wanted).map(|(index, _)| *index);
-    let kept: Vec<usize> = with(Fit::Good).chain(with(Fit::Tight)).collect();
-    match fits.first() {
-        Some((_, Fit::Lacks(need))) if kept.is_empty() => Err(*need),
-        _ => Ok(kept),
+pub fn arrange<T>(candidates: &mut Vec<T>, fit_of: impl Fn(&T) -> Fit) -> Result<(), Need> {
+    let first = candidates.first().map(&fit_of);
+    candidates.retain(|candidate| !matches!(fit_of(candidate), Fit::Lacks(_)));
+    candidates.sort_by_key(|candidate| fit_of(candidate) == Fit::Tight);
+    match first {
+        Some(Fit::Lacks(need)) if candidates.is_empty() => Err(need),
+        _ => Ok(()),
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Candidate {
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) state: Arc<TargetState>,
     pub(crate) degraded: Degraded,
+    /// How well it fits the request.
+    pub(crate) fit: Fit,
     /// Its place among the alias' targets.
     pub(crate) wish: usize,
     /// Its place in the order before anything was predicted; 0 is best.
@@ -87,32 +89,22 @@ pub(super) async fn in_order(
     alias: &Alias,
 ) -> Candidates {
     let (plan, policy) = plan(engine, plugins, request, alias).await;
-    let mut order = route::order(&alias.targets, &plan);
+    let order = route::order(&alias.targets, &plan);
     // A policy's choice is as good as the operator's own order: its first is nobody's fallback.
     let first = order.first().copied();
     let lead = first.and_then(|first| alias.targets.get(first));
-    let mut known: Vec<Option<Candidate>> = Vec::with_capacity(alias.targets.len());
-    let mut broken = Vec::new();
-    for (index, wish) in alias.targets.iter().enumerate() {
+    let (mut tried, mut broken) = (Vec::with_capacity(order.len()), Vec::new());
+    for index in order {
+        let Some(wish) = alias.targets.get(index) else { continue };
         // Equal deployments stand in for each other.
         let primary = first == Some(index) || lead.is_some_and(|lead| lead.equals(wish));
-        let candidate = candidate(engine, plugins, request, alias, (index, wish), primary).await;
-        known.push(candidate.map_err(|failure| broken.push((wish.id.clone(), failure))).ok());
-    }
-    order.retain(|index| known.get(*index).is_some_and(Option::is_some));
-    let fit = |candidate: &Option<Candidate>| match candidate {
-        Some(candidate) => {
-            route::fit(&candidate.capabilities, candidate.state.learned_context_window(), &request.facts)
+        match candidate(engine, plugins, request, alias, (index, wish), primary).await {
+            Ok(candidate) => tried.push(candidate),
+            Err(failure) => broken.push((wish.id.clone(), failure)),
         }
-        None => Fit::Tight,
-    };
-    let fits: Vec<Fit> = known.iter().map(fit).collect();
-    let (order, unfit) = match route::arrange(order, |index| fits.get(index).copied().unwrap_or(Fit::Tight)) {
-        Ok(order) => (order, None),
-        Err(need) => (Vec::new(), Some(need)),
-    };
-    let good = order.iter().filter(|index| fits.get(**index) == Some(&Fit::Good)).count();
-    let mut tried: Vec<_> = order.into_iter().filter_map(|index| known.get_mut(index)?.take()).collect();
+    }
+    let unfit = route::arrange(&mut tried, |candidate| candidate.fit).err();
+    let good = tried.iter().take_while(|candidate| candidate.fit == Fit::Good).count();
     for (rank, candidate) in tried.iter_mut().enumerate() {
         candidate.rank = rank;
     }
@@ -199,6 +191,7 @@ async fn candidate(
     let state = engine.targets.get(&wish.id);
     Ok(Candidate {
         adapter: Arc::clone(adapter),
+        fit: route::fit(&capabilities, state.learned_context_window(), &request.facts),
         capabilities,
         forecast: state.forecast_against(kind_of(request), slow(alias, request)),
         state,

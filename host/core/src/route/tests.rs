@@ -77,8 +77,9 @@ fn a_small_window_is_tight() {
 #[test]
 fn the_tight_go_last_and_the_lacking_go() {
     let check = |fits: &[Fit], expect: Result<Vec<usize>, Need>| {
-        let order = (0..fits.len()).collect();
-        assert_eq!(arrange(order, |index| fits[index]), expect, "{fits:?}");
+        let mut order: Vec<usize> = (0..fits.len()).collect();
+        let arranged = arrange(&mut order, |index| fits[*index]).map(|()| order);
+        assert_eq!(arranged, expect, "{fits:?}");
     };
     let lacks = Fit::Lacks(Need::Tools);
     check(&[Fit::Good, Fit::Good], Ok(vec![0, 1]));
