@@ -129,6 +129,6 @@ impl Transport {
 
 impl Upstream for Transport {
     fn send(&self, request: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
-        Box::pin(self.exchange(request))
+        Call::of(self.exchange(request))
     }
 }

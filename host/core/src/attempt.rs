@@ -137,7 +137,7 @@ impl Attempt {
         let Some(injection) = &self.injection else {
             return engine.upstream.send(wire);
         };
-        Box::pin(async move {
+        Call::of(async move {
             let Some(wish) = self.case.alias.targets.get(self.candidate.wish) else {
                 return engine.upstream.send(wire).await;
             };

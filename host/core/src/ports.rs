@@ -3,6 +3,7 @@
 //! Plugin calls are futures only because a slow plugin may be run elsewhere; a fast one is ready at the first poll.
 
 mod adapter;
+mod call;
 mod fault;
 mod policy;
 mod prompt;
@@ -10,7 +11,6 @@ mod transport;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,6 +20,7 @@ pub use self::adapter::{
     Adapter, AdapterError, AdapterTarget, Answer, Auth, BodyPlan, Decoder, Framing, PlainReply, RawFailure,
     ReplyFormat, Shape, WirePlan,
 };
+pub use self::call::Call;
 pub use self::fault::{
     FaultAction, FaultAttempt, FaultInjector, FaultKind, FaultStep, FaultVerdict, Transform,
 };
@@ -28,9 +29,6 @@ pub use self::prompt::{PromptFacts, PromptTemplate, TemplateRef};
 pub use self::transport::{ByteSource, TransportFailure, Upstream, WireReply, WireRequest};
 use crate::note::Note;
 use crate::target::ProviderName;
-
-/// A call across a port.
-pub type Call<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Time, given from outside. Timers are tokio's, so that paused time drives both.
 pub trait Clock: Send + Sync + Debug {

@@ -14,7 +14,7 @@ use crate::class::Class;
 use crate::event::Usage;
 use crate::note::{Gate, Outcome, Tried};
 use crate::ports::PluginRef;
-use crate::request::{Protocol, RequestId};
+use crate::request::{Protocol, RequestId, default_tenant};
 use crate::splice::Splice;
 use crate::target::TargetId;
 use crate::trace::{Leg, Trace};
@@ -156,7 +156,7 @@ impl Record {
             id,
             started: UNIX_EPOCH,
             trace: None,
-            tenant: Arc::from("default"),
+            tenant: default_tenant(),
             model: model.into(),
             protocol: Protocol::Chat,
             stream: false,

@@ -1,7 +1,7 @@
 //! The unified request: the client's own bytes, and the few facts that decisions need.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::body::RequestBody;
@@ -58,6 +58,12 @@ impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// The partition of callers that have no other.
+pub fn default_tenant() -> Arc<str> {
+    static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("default"));
+    Arc::clone(&NAME)
 }
 
 /// What decisions need to know of a body; read once at ingress.

@@ -26,6 +26,11 @@ impl TargetId {
         let (provider, model) = text.split_once('/')?;
         (!provider.is_empty() && !model.is_empty()).then(|| Self::new(provider, model))
     }
+
+    /// `provider/model` in one allocation of its size: every answer carries it.
+    pub fn text(&self) -> String {
+        [&*self.provider, "/", &*self.model].concat()
+    }
 }
 
 impl fmt::Display for TargetId {

@@ -26,7 +26,7 @@ use crate::ports::{
 use crate::protocol;
 use crate::random::Random;
 use crate::reply::Reply;
-use crate::request::{Protocol, Request, RequestId};
+use crate::request::{Protocol, Request, RequestId, default_tenant};
 use crate::settings::{Alias, AliasTarget};
 use crate::target::{Capabilities, TargetId};
 use crate::targets::Targets;
@@ -201,7 +201,7 @@ pub(crate) fn request_of(protocol: Protocol, body: &serde_json::Value) -> Reques
     Request {
         id: next_id(),
         protocol,
-        tenant: Arc::from("default"),
+        tenant: default_tenant(),
         facts,
         body: Arc::new(body),
         deadline: None,
@@ -303,7 +303,7 @@ impl Upstream for Scripted {
         };
         let cancelled = Arc::clone(&self.cancelled);
         let call = UnderWay { name, cancelled, ended: false };
-        Box::pin(async move {
+        Call::of(async move {
             let mut script = script;
             while let Script::After(time, then) = script {
                 sleep(time).await;
@@ -424,7 +424,7 @@ impl Adapter for ChatAdapter {
         "test"
     }
     fn model<'a>(&'a self, _model: &'a str) -> Call<'a, Result<Arc<Capabilities>, PluginFault>> {
-        Box::pin(async { Ok(Arc::new(Capabilities::default())) })
+        Call::of(async { Ok(Arc::new(Capabilities::default())) })
     }
     fn build<'a>(
         &'a self,
@@ -432,7 +432,7 @@ impl Adapter for ChatAdapter {
         target: &'a AdapterTarget,
     ) -> Call<'a, Result<WirePlan, AdapterError>> {
         let patch = serde_json::json!({ "model": &*target.model }).to_string();
-        Box::pin(async move {
+        Call::of(async move {
             Ok(WirePlan {
                 method: Method::POST,
                 path_and_query: "/chat/completions".to_owned(),
@@ -448,7 +448,7 @@ impl Adapter for ChatAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer::Body(reply.body)) })
+        Call::of(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,
@@ -464,16 +464,16 @@ impl Adapter for ChatAdapter {
             code: Some(code.clone()),
             ..Failure::new(class_of(&code, failure.status), "no")
         };
-        Box::pin(async move { Ok(failure) })
+        Call::of(async move { Ok(failure) })
     }
     fn decoder<'a>(
         &'a self,
         _kind: Protocol,
         _target: &'a AdapterTarget,
     ) -> Call<'a, Result<Box<dyn Decoder>, PluginFault>> {
-        Box::pin(async { Err(PluginFault { code: "P000", message: "no decoder".to_owned(), busy: false }) })
+        Call::of(async { Err(PluginFault { code: "P000", message: "no decoder".to_owned(), busy: false }) })
     }
     fn render(&self, _shape: Shape) -> Call<'_, Result<Option<PlainReply>, PluginFault>> {
-        Box::pin(async { Ok(None) })
+        Call::of(async { Ok(None) })
     }
 }

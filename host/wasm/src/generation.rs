@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use http::HeaderName;
-use seawall_core::ports::PluginRef;
+use seawall_core::ports::{Call, PluginRef};
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
@@ -81,20 +81,20 @@ impl<E: Exports> Generation<E> {
         let _ = self.client_headers.set(headers);
     }
 
-    /// One call in any instance: here while the plugin is fast, else on the pool of slow plugins.
-    pub(crate) async fn call<R: Send + 'static>(
-        self: &Arc<Self>,
+    /// One call in any instance: here and now while the plugin is fast, else on the pool of slow plugins.
+    pub(crate) fn call<'a, R: Send + 'static>(
+        self: &'a Arc<Self>,
         work: Work,
         f: impl FnOnce(&mut Store<Guest>, &E) -> wasmtime::Result<Result<R, Problem>> + Send + 'static,
-    ) -> Result<R, Problem> {
+    ) -> Call<'a, Result<R, Problem>> {
         if !self.vitals.is_slow() {
-            return self.call_here(work, f);
+            return Call::done(self.call_here(work, f));
         }
         let Some(place) = self.shared.slow.place() else {
-            return Err(Problem::new(Code::Busy, "the queue of slow plugins is full"));
+            return Call::done(Err(Problem::new(Code::Busy, "the queue of slow plugins is full")));
         };
         let this = Arc::clone(self);
-        self.shared.slow.run(place, move || this.call_here(work, f)).await?
+        Call::of(async move { self.shared.slow.run(place, move || this.call_here(work, f)).await? })
     }
 
     /// One call in any instance, on this thread.
@@ -139,26 +139,28 @@ impl<E: Exports> Generation<E> {
         answer
     }
 
-    /// Runs a step here or on the pool of slow plugins. When that pool is full it runs here: a stream that has begun
-    /// must not die of a queue.
-    pub(crate) async fn step_anywhere<R: Send + 'static>(
-        self: &Arc<Self>,
-        session: &mut Session<E>,
+    /// Runs a step here and now, or on the pool of slow plugins. When that pool is full it runs here: a stream that has
+    /// begun must not die of a queue.
+    pub(crate) fn step_anywhere<'a, R: Send + 'static>(
+        self: &'a Arc<Self>,
+        session: &'a mut Session<E>,
         work: Work,
         f: impl FnOnce(&mut Store<Guest>, &E) -> wasmtime::Result<Result<R, Problem>> + Send + 'static,
-    ) -> Result<R, Problem> {
+    ) -> Call<'a, Result<R, Problem>> {
         let Some(place) = self.vitals.is_slow().then(|| self.shared.slow.place()).flatten() else {
-            return self.step(session, work, f);
+            return Call::done(self.step(session, work, f));
         };
         let this = Arc::clone(self);
-        let mut moved = Session(session.0.take());
+        let mut moved = session.take();
         let job = move || {
             let answer = this.step(&mut moved, work, f);
             (moved, answer)
         };
-        let (back, answer) = self.shared.slow.run(place, job).await?;
-        *session = back;
-        answer
+        Call::of(async move {
+            let (back, answer) = self.shared.slow.run(place, job).await?;
+            *session = back;
+            answer
+        })
     }
 
     /// Ends a session; its instance serves again.

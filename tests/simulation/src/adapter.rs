@@ -75,7 +75,7 @@ impl Adapter for CountingAdapter {
         "simulated"
     }
     fn model<'a>(&'a self, _model: &'a str) -> Call<'a, Result<Arc<Capabilities>, PluginFault>> {
-        Box::pin(async { Ok(Arc::clone(&self.capabilities)) })
+        Call::of(async { Ok(Arc::clone(&self.capabilities)) })
     }
     fn build<'a>(
         &'a self,
@@ -93,7 +93,7 @@ impl Adapter for CountingAdapter {
             headers.insert(STREAM_HEADER, HeaderValue::from_static("1"));
         }
         let patch = format!(r#"{{"model":"{}"}}"#, target.model);
-        Box::pin(async move {
+        Call::of(async move {
             Ok(WirePlan {
                 method: Method::POST,
                 path_and_query: "/chat/completions".to_owned(),
@@ -109,7 +109,7 @@ impl Adapter for CountingAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer::Body(reply.body)) })
+        Call::of(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,
@@ -127,16 +127,16 @@ impl Adapter for CountingAdapter {
             code: Some(code),
             ..Failure::new(class, "simulated")
         };
-        Box::pin(async move { Ok(failure) })
+        Call::of(async move { Ok(failure) })
     }
     fn decoder<'a>(
         &'a self,
         _kind: Protocol,
         _target: &'a AdapterTarget,
     ) -> Call<'a, Result<Box<dyn Decoder>, PluginFault>> {
-        Box::pin(async { Err(PluginFault { code: "P000", message: "no decoder".to_owned(), busy: false }) })
+        Call::of(async { Err(PluginFault { code: "P000", message: "no decoder".to_owned(), busy: false }) })
     }
     fn render(&self, _shape: Shape) -> Call<'_, Result<Option<PlainReply>, PluginFault>> {
-        Box::pin(async { Ok(None) })
+        Call::of(async { Ok(None) })
     }
 }

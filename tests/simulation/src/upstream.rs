@@ -143,7 +143,7 @@ pub struct Network(pub Arc<Providers>);
 
 impl Upstream for Network {
     fn send(&self, request: WireRequest) -> Call<'_, Result<WireReply, TransportFailure>> {
-        Box::pin(async move {
+        Call::of(async move {
             let Some((mut call, fate)) = self.0.take(&request) else {
                 return Err(TransportFailure::Connect("nobody of that name".to_owned()));
             };

@@ -14,6 +14,7 @@ use super::{Candidate, Case, Walk};
 use crate::attempt::{Attempt, Ended};
 use crate::class::{Class, Failure};
 use crate::note::Note;
+use crate::ports::Call;
 use crate::record::{End, Injection, Purpose, Twin};
 use crate::settings::Probe;
 use crate::targets::{Lesson, Permit, TwinReason};
@@ -62,7 +63,7 @@ impl Walk {
         let case = self.case.for_twin(candidate);
         // One twin a candidate: its place tells it apart.
         let leg = Leg::Twin(u32::try_from(index).unwrap_or(u32::MAX));
-        self.case.engine.background.run("twin", Box::pin(run(case, candidate.clone(), permit, reason, leg)));
+        self.case.engine.background.run("twin", Call::of(run(case, candidate.clone(), permit, reason, leg)));
     }
 }
 

@@ -57,7 +57,7 @@ impl FaultInjector for Injector {
     ) -> Call<'a, Result<Vec<ConfigProblem>, PluginFault>> {
         let problem = ConfigProblem { path: "/x".to_owned(), message: "is missing".to_owned(), fix: None };
         let problems = if kind == "picky" { vec![problem] } else { Vec::new() };
-        Box::pin(async move { Ok(problems) })
+        Call::of(async move { Ok(problems) })
     }
     fn decide<'a>(
         &'a self,
@@ -77,10 +77,10 @@ impl FaultInjector for Injector {
             "cut" => (0, FaultAction::Rewrite(HeaderMap::new())),
             _ => {
                 let fault = PluginFault { code: "P030", message: "trap".to_owned(), busy: false };
-                return Box::pin(async { Err(fault) });
+                return Call::of(async { Err(fault) });
             }
         };
-        Box::pin(async move { Ok(FaultVerdict { delay: Duration::from_secs(seconds), action }) })
+        Call::of(async move { Ok(FaultVerdict { delay: Duration::from_secs(seconds), action }) })
     }
     fn transform<'a>(
         &'a self,
@@ -88,7 +88,7 @@ impl FaultInjector for Injector {
         _attempt: &'a FaultAttempt,
         _config: &'a str,
     ) -> Call<'a, Result<Box<dyn Transform>, PluginFault>> {
-        Box::pin(async {
+        Call::of(async {
             let cut: Box<dyn Transform> = Box::new(CutAfterFirst);
             Ok(cut)
         })
@@ -100,10 +100,10 @@ struct CutAfterFirst;
 impl Transform for CutAfterFirst {
     fn piece(&mut self, frames: Vec<WireEvent>) -> Call<'_, Result<Vec<FaultStep>, PluginFault>> {
         let first = frames.into_iter().next().map(FaultStep::Send);
-        Box::pin(async move { Ok(first.into_iter().chain([FaultStep::Cut]).collect()) })
+        Call::of(async move { Ok(first.into_iter().chain([FaultStep::Cut]).collect()) })
     }
     fn finish(&mut self) -> Call<'_, Result<Vec<FaultStep>, PluginFault>> {
-        Box::pin(async { Ok(Vec::new()) })
+        Call::of(async { Ok(Vec::new()) })
     }
 }
 

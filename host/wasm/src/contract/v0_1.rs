@@ -25,5 +25,7 @@ mod bindings {
         world: "seawall:every/every",
         with: { "seawall:plugin/host.request-body": crate::guest::Body },
         imports: { default: trappable },
+        // What is given to a guest is copied into its memory, and need not be copied before.
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }

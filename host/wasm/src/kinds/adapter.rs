@@ -94,7 +94,7 @@ impl Generation<AdapterExports> {
         })
     }
 
-    async fn model(self: &Arc<Self>, model: &str, config: Arc<str>) -> Result<Capabilities, Problem> {
+    fn model(self: &Arc<Self>, model: &str, config: Arc<str>) -> Call<'_, Result<Capabilities, Problem>> {
         let model = model.to_owned();
         let work = Work { fingerprint: hash(&model), ..Work::new(self.room().limits.deadline) };
         self.call(work, move |store, exports| {
@@ -104,27 +104,27 @@ impl Generation<AdapterExports> {
                 Err(problems) => Err(config_problem(answers::config_problems(problems))),
             })
         })
-        .await
     }
 
-    pub(crate) async fn build(
+    pub(crate) fn build(
         self: &Arc<Self>,
         body: &Arc<RequestBody>,
-        target: provider::Target,
-    ) -> Result<Told<WirePlan>, Problem> {
+        target: AdapterTarget,
+        config: Arc<str>,
+    ) -> Call<'_, Result<Told<WirePlan>, Problem>> {
         let work = Work {
             cpu: self.room().limits.call(body.bytes().len()),
             body: Some(Arc::clone(body)),
             fingerprint: body.fingerprint(),
         };
         self.call(work, move |store, exports| {
-            let answer = exports.provider.call_build_request(store, Resource::<Body>::new_own(0), &target)?;
+            let target = questions::target(&target, &config);
+            let answer = exports.provider.call_build_request(store, Resource::<Body>::new_own(0), target)?;
             Ok(match answer {
                 Ok(request) => answers::wire_plan(request).map(Ok),
                 Err(error) => Ok(Err(answers::provider_error(error))),
             })
         })
-        .await
     }
 }
 
@@ -154,8 +154,9 @@ impl BoundAdapter {
         })
     }
 
-    fn target(&self, target: &AdapterTarget) -> provider::Target {
-        questions::target(target, &self.config)
+    /// What a call takes along: it may run elsewhere.
+    fn takes(&self, target: &AdapterTarget) -> (AdapterTarget, Arc<str>) {
+        (target.clone(), Arc::clone(&self.config))
     }
 
     fn work(&self, target: &AdapterTarget, bytes: usize) -> Work {
@@ -185,11 +186,11 @@ impl Adapter for BoundAdapter {
     }
 
     fn model<'a>(&'a self, model: &'a str) -> Call<'a, Result<Arc<Capabilities>, PluginFault>> {
-        Box::pin(async move {
-            if let Some(known) = lock(&self.models).get(model) {
-                return Ok(Arc::clone(known));
-            }
-            let found = Arc::new(self.generation.model(model, Arc::clone(&self.config)).await?);
+        if let Some(known) = lock(&self.models).get(model) {
+            return Call::done(Ok(Arc::clone(known)));
+        }
+        self.generation.model(model, Arc::clone(&self.config)).map(move |found| {
+            let found = Arc::new(found?);
             let mut models = lock(&self.models);
             if models.len() < KNOWN_MODELS {
                 models.insert(model.into(), Arc::clone(&found));
@@ -203,7 +204,8 @@ impl Adapter for BoundAdapter {
         body: &'a Arc<RequestBody>,
         target: &'a AdapterTarget,
     ) -> Call<'a, Result<WirePlan, AdapterError>> {
-        Box::pin(async move { told(self.generation.build(body, self.target(target)).await) })
+        let (target, config) = self.takes(target);
+        self.generation.build(body, target, config).map(told)
     }
 
     fn parse<'a>(
@@ -213,17 +215,18 @@ impl Adapter for BoundAdapter {
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
         let work = self.work(target, reply.body.len());
-        let (kind, target) = (kind.as_str().to_owned(), self.target(target));
-        Box::pin(async move {
-            let parsed = self.generation.call(work, move |store, exports| {
-                let reply = questions::reply(&reply);
-                Ok(match exports.provider.call_parse_response(store, &kind, &target, &reply)? {
-                    Ok(answer) => answers::answer(answer).map(Ok),
-                    Err(error) => Ok(Err(answers::provider_error(error))),
-                })
-            });
-            told(parsed.await)
-        })
+        let (target, config) = self.takes(target);
+        let parsed = self.generation.call(work, move |store, exports| {
+            let target = questions::target(&target, &config);
+            let texts = questions::texts(&reply.headers);
+            let headers = questions::headers(&texts);
+            let reply = questions::reply(&reply, &headers);
+            Ok(match exports.provider.call_parse_response(store, kind.as_str(), target, reply)? {
+                Ok(answer) => answers::answer(answer).map(Ok),
+                Err(error) => Ok(Err(answers::provider_error(error))),
+            })
+        });
+        parsed.map(told)
     }
 
     fn classify<'a>(
@@ -232,15 +235,17 @@ impl Adapter for BoundAdapter {
         failure: RawFailure,
     ) -> Call<'a, Result<Failure, PluginFault>> {
         let work = self.work(target, failure.data.len());
-        let target = self.target(target);
-        Box::pin(async move {
-            let status = failure.status;
-            let classified = self.generation.call(work, move |store, exports| {
-                let error = exports.provider.call_classify(store, &target, &questions::failure(&failure))?;
-                Ok(Ok(answers::provider_error(error)))
-            });
-            Ok(Failure { status, ..classified.await? })
-        })
+        let (target, config) = self.takes(target);
+        let status = failure.status;
+        let classified = self.generation.call(work, move |store, exports| {
+            let target = questions::target(&target, &config);
+            let texts = questions::texts(&failure.headers);
+            let headers = questions::headers(&texts);
+            let failure = questions::failure(&failure, &headers);
+            let error = exports.provider.call_classify(store, target, failure)?;
+            Ok(Ok(answers::provider_error(error)))
+        });
+        classified.map(move |classified| Ok(Failure { status, ..classified? }))
     }
 
     fn decoder<'a>(
@@ -249,24 +254,21 @@ impl Adapter for BoundAdapter {
         target: &'a AdapterTarget,
     ) -> Call<'a, Result<Box<dyn Decoder>, PluginFault>> {
         let work = self.work(target, 0);
-        let target = self.target(target);
-        Box::pin(async move {
-            let decoder = WasmDecoder::open(&self.generation, work, kind, target).await?;
+        let (target, config) = self.takes(target);
+        Call::of(async move {
+            let decoder = WasmDecoder::open(&self.generation, work, kind, target, config).await?;
             Ok(Box::new(decoder) as Box<dyn Decoder>)
         })
     }
 
     fn render(&self, shape: Shape) -> Call<'_, Result<Option<PlainReply>, PluginFault>> {
-        Box::pin(async move {
-            let shape = questions::shape(shape);
-            let work = Work::new(self.generation.room().limits.deadline);
-            let rendered = self.generation.call(work, move |store, exports| {
-                let Some(dialect) = &exports.dialect else { return Ok(Ok(None)) };
-                let reply = dialect.call_render(store, &shape)?;
-                Ok(reply.map(|r| answers::plain_reply(r.status, r.headers, r.body)).transpose())
-            });
-            Ok(rendered.await?)
-        })
+        let work = Work::new(self.generation.room().limits.deadline);
+        let rendered = self.generation.call(work, move |store, exports| {
+            let Some(dialect) = &exports.dialect else { return Ok(Ok(None)) };
+            let reply = dialect.call_render(store, questions::shape(&shape))?;
+            Ok(reply.map(|r| answers::plain_reply(r.status, r.headers, r.body)).transpose())
+        });
+        rendered.map(|rendered| Ok(rendered?))
     }
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use seawall_core::event::{StreamEvent, WireEvent};
-use seawall_core::ports::{Call, Decoder, PluginFault};
+use seawall_core::ports::{AdapterTarget, Call, Decoder, PluginFault};
 use seawall_core::request::Protocol;
 use wasmtime::component::ResourceAny;
 
-use crate::contract::v0_1::exports::provider;
 use crate::contract::v0_1::{answers, questions};
 use crate::diagnose::Problem;
 use crate::generation::{Generation, Session};
@@ -26,13 +25,14 @@ impl WasmDecoder {
         generation: &Arc<Generation<AdapterExports>>,
         work: Work,
         kind: Protocol,
-        target: provider::Target,
+        target: AdapterTarget,
+        config: Arc<str>,
     ) -> Result<Self, Problem> {
         let fingerprint = work.fingerprint;
-        let kind = kind.as_str().to_owned();
         let mut session = generation.session()?;
         let open = generation.step_anywhere(&mut session, work, move |store, exports| {
-            Ok(Ok(exports.provider.stream_decoder().call_constructor(store, &kind, &target)?))
+            let target = questions::target(&target, &config);
+            Ok(Ok(exports.provider.stream_decoder().call_constructor(store, kind.as_str(), target)?))
         });
         let decoder = open.await?;
         Ok(Self { generation: Arc::clone(generation), session, decoder, fingerprint })
@@ -47,20 +47,20 @@ impl Decoder for WasmDecoder {
     fn feed(&mut self, events: Vec<WireEvent>) -> Call<'_, Result<Vec<StreamEvent>, PluginFault>> {
         let work = self.work(events.iter().map(|event| event.data.len()).sum());
         let decoder = self.decoder;
-        Box::pin(async move {
-            let fed = self.generation.step_anywhere(&mut self.session, work, move |store, exports| {
-                let events: Vec<_> = events.into_iter().map(questions::wire_event).collect();
-                let out = exports.provider.stream_decoder().call_feed(store, decoder, &events)?;
-                Ok(answers::stream_events(out))
-            });
-            Ok(fed.await?)
-        })
+        let fed = self.generation.step_anywhere(&mut self.session, work, move |store, exports| {
+            let headers: Vec<_> = events.iter().map(|event| questions::headers(&event.headers)).collect();
+            let with_headers = events.iter().zip(&headers);
+            let events: Vec<_> = with_headers.map(|(event, own)| questions::wire_event(event, own)).collect();
+            let out = exports.provider.stream_decoder().call_feed(store, decoder, &events)?;
+            Ok(answers::stream_events(out))
+        });
+        fed.map(|fed| Ok(fed?))
     }
 
     fn finish(&mut self) -> Call<'_, Result<Vec<StreamEvent>, PluginFault>> {
         let work = self.work(0);
         let decoder = self.decoder;
-        Box::pin(async move {
+        Call::of(async move {
             let mut session = self.session.take();
             let finished = self.generation.step_anywhere(&mut session, work, move |store, exports| {
                 let out = exports.provider.stream_decoder().call_finish(&mut *store, decoder)?;

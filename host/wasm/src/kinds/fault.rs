@@ -58,14 +58,12 @@ impl FaultInjector for WasmFault {
         kind: &'a str,
         config: &'a str,
     ) -> Call<'a, Result<Vec<ConfigProblem>, PluginFault>> {
-        Box::pin(async move {
-            let (kind, config) = (kind.to_owned(), config.to_owned());
-            let work = Work::new(self.generation.room().limits.start_deadline);
-            let checked = self.generation.call(work, move |store, exports| {
-                Ok(Ok(answers::config_problems(exports.0.call_check(store, &kind, &config)?)))
-            });
-            Ok(checked.await?)
-        })
+        let (kind, config) = (kind.to_owned(), config.to_owned());
+        let work = Work::new(self.generation.room().limits.start_deadline);
+        let checked = self.generation.call(work, move |store, exports| {
+            Ok(Ok(answers::config_problems(exports.0.call_check(store, &kind, &config)?)))
+        });
+        checked.map(|checked| Ok(checked?))
     }
 
     fn decide<'a>(
@@ -74,17 +72,17 @@ impl FaultInjector for WasmFault {
         attempt: &'a FaultAttempt,
         config: &'a str,
     ) -> Call<'a, Result<FaultVerdict, PluginFault>> {
-        Box::pin(async move {
-            let (kind, config, work) = (kind.to_owned(), config.to_owned(), self.work(attempt));
-            let attempt = questions::attempt(attempt);
-            let decided = self.generation.call(work, move |store, exports| {
-                Ok(match exports.0.call_decide(store, &kind, &attempt, &config)? {
-                    Ok(verdict) => answers::verdict(verdict),
-                    Err(words) => Err(Problem::new(Code::Declined, answers::cut(&words))),
-                })
-            });
-            Ok(decided.await?)
-        })
+        let (kind, config, work) = (kind.to_owned(), config.to_owned(), self.work(attempt));
+        let attempt = attempt.clone();
+        let decided = self.generation.call(work, move |store, exports| {
+            let id = attempt.request.to_string();
+            let attempt = questions::attempt(&attempt, &id);
+            Ok(match exports.0.call_decide(store, &kind, attempt, &config)? {
+                Ok(verdict) => answers::verdict(verdict),
+                Err(words) => Err(Problem::new(Code::Declined, answers::cut(&words))),
+            })
+        });
+        decided.map(|decided| Ok(decided?))
     }
 
     fn transform<'a>(
@@ -93,13 +91,15 @@ impl FaultInjector for WasmFault {
         attempt: &'a FaultAttempt,
         config: &'a str,
     ) -> Call<'a, Result<Box<dyn Transform>, PluginFault>> {
-        Box::pin(async move {
+        Call::of(async move {
             let (kind, config, work) = (kind.to_owned(), config.to_owned(), self.work(attempt));
             let fingerprint = work.fingerprint;
-            let attempt = questions::attempt(attempt);
+            let attempt = attempt.clone();
             let mut session = self.generation.session()?;
             let open = self.generation.step_anywhere(&mut session, work, move |store, exports| {
-                Ok(Ok(exports.0.transform().call_constructor(store, &kind, &attempt, &config)?))
+                let id = attempt.request.to_string();
+                let attempt = questions::attempt(&attempt, &id);
+                Ok(Ok(exports.0.transform().call_constructor(store, &kind, attempt, &config)?))
             });
             let transform = open.await?;
             let generation = Arc::clone(&self.generation);
@@ -126,19 +126,17 @@ impl Transform for WasmTransform {
     fn piece(&mut self, frames: Vec<WireEvent>) -> Call<'_, Result<Vec<FaultStep>, PluginFault>> {
         let work = self.work(frames.iter().map(|frame| frame.data.len()).sum());
         let transform = self.transform;
-        Box::pin(async move {
-            let rewritten = self.generation.step_anywhere(&mut self.session, work, move |store, exports| {
-                let frames: Vec<_> = frames.into_iter().map(questions::frame).collect();
-                Ok(Ok(answers::steps(exports.0.transform().call_piece(store, transform, &frames)?)))
-            });
-            Ok(rewritten.await?)
-        })
+        let rewritten = self.generation.step_anywhere(&mut self.session, work, move |store, exports| {
+            let frames: Vec<_> = frames.iter().map(questions::frame).collect();
+            Ok(Ok(answers::steps(exports.0.transform().call_piece(store, transform, &frames)?)))
+        });
+        rewritten.map(|rewritten| Ok(rewritten?))
     }
 
     fn finish(&mut self) -> Call<'_, Result<Vec<FaultStep>, PluginFault>> {
         let work = self.work(0);
         let transform = self.transform;
-        Box::pin(async move {
+        Call::of(async move {
             let mut session = self.session.take();
             let finished = self.generation.step_anywhere(&mut session, work, move |store, exports| {
                 let steps = exports.0.transform().call_finish(&mut *store, transform)?;

@@ -38,14 +38,12 @@ impl Policy for WasmPolicy {
     }
 
     fn check<'a>(&'a self, config: &'a str) -> Call<'a, Result<Vec<ConfigProblem>, PluginFault>> {
-        Box::pin(async move {
-            let config = config.to_owned();
-            let work = Work::new(self.0.room().limits.start_deadline);
-            let checked = self.0.call(work, move |store, exports| {
-                Ok(Ok(answers::config_problems(exports.0.call_check(store, &config)?)))
-            });
-            Ok(checked.await?)
-        })
+        let config = config.to_owned();
+        let work = Work::new(self.0.room().limits.start_deadline);
+        let checked = self.0.call(work, move |store, exports| {
+            Ok(Ok(answers::config_problems(exports.0.call_check(store, &config)?)))
+        });
+        checked.map(|checked| Ok(checked?))
     }
 
     fn route<'a>(
@@ -54,21 +52,20 @@ impl Policy for WasmPolicy {
         candidates: &'a [CandidateStats],
         config: &'a str,
     ) -> Call<'a, Result<RoutePlan, PluginFault>> {
-        Box::pin(async move {
-            let info = questions::request_info(question);
-            let candidates: Vec<_> = candidates.iter().map(questions::candidate).collect();
-            let config = config.to_owned();
-            // The request's own id tells requests apart: a policy never sees a body.
-            let work = Work { fingerprint: question.id.0, ..Work::new(self.0.room().limits.policy_deadline) };
-            let routed = self.0.call(work, move |store, exports| {
-                Ok(match exports.0.call_route(store, &info, &candidates, &config)? {
-                    Ok(plan) => {
-                        Ok(RoutePlan { order: plan.order, exclude: plan.exclude, reason: plan.reason })
-                    }
-                    Err(words) => Err(Problem::new(Code::Declined, answers::cut(&words))),
-                })
-            });
-            Ok(routed.await?)
-        })
+        let (question, candidates, config) = (question.clone(), candidates.to_vec(), config.to_owned());
+        // The request's own id tells requests apart: a policy never sees a body.
+        let work = Work { fingerprint: question.id.0, ..Work::new(self.0.room().limits.policy_deadline) };
+        let routed = self.0.call(work, move |store, exports| {
+            let id = question.id.to_string();
+            let info = questions::request_info(&question, &id);
+            let ids: Vec<_> = candidates.iter().map(|stats| stats.id.text()).collect();
+            let with_ids = candidates.iter().zip(&ids);
+            let candidates: Vec<_> = with_ids.map(|(stats, id)| questions::candidate(stats, id)).collect();
+            Ok(match exports.0.call_route(store, info, &candidates, &config)? {
+                Ok(plan) => Ok(RoutePlan { order: plan.order, exclude: plan.exclude, reason: plan.reason }),
+                Err(words) => Err(Problem::new(Code::Declined, answers::cut(&words))),
+            })
+        });
+        routed.map(|routed| Ok(routed?))
     }
 }

@@ -10,7 +10,6 @@ use seawall_core::request::Protocol;
 use seawall_core::target::TargetId;
 
 use super::Candidate;
-use crate::contract::v0_1::exports::provider;
 use crate::contract::v0_1::{answers, questions};
 use crate::diagnose::{Code, Problem};
 use crate::generation::Generation;
@@ -63,16 +62,19 @@ fn exchange(generation: &Arc<Generation<AdapterExports>>, config: &str) -> Resul
         .map_err(|error| Problem::new(Code::Host, error.to_string()))?;
     let target =
         AdapterTarget { model: "trial".into(), max_output_tokens: None, streaming: true, request: 0 };
-    let target: provider::Target = questions::target(&target, config);
     let body = Arc::new(body);
     generation.call_here(Work { body: Some(body), ..Work::new(cpu) }, |store, exports| {
         let body = wasmtime::component::Resource::<Body>::new_own(0);
-        let answer = exports.provider.call_build_request(store, body, &target)?;
+        let answer = exports.provider.call_build_request(store, body, questions::target(&target, config))?;
         Ok(answer.map_or(Ok(()), |request| answers::wire_plan(request).map(drop)))
     })?;
     generation.call_here(Work::new(cpu), |store, exports| {
         let decoder = exports.provider.stream_decoder();
-        let stream = decoder.call_constructor(&mut *store, &Protocol::Chat.as_str().to_owned(), &target)?;
+        let stream = decoder.call_constructor(
+            &mut *store,
+            Protocol::Chat.as_str(),
+            questions::target(&target, config),
+        )?;
         stream.resource_drop(store)?;
         Ok(Ok(()))
     })
@@ -81,8 +83,11 @@ fn exchange(generation: &Arc<Generation<AdapterExports>>, config: &str) -> Resul
 /// A decision between two healthy candidates.
 pub(super) fn policy(generation: &Arc<Generation<PolicyExports>>) -> Result<(), Problem> {
     let cpu = generation.room().limits.start_deadline;
-    let candidates = ["trial/a", "trial/b"].map(|id| questions::candidate(&healthy(id)));
-    let question = questions::request_info(&seawall_core::ports::RouteQuestion {
+    let ids = ["trial/a", "trial/b"];
+    let healthy = ids.map(healthy);
+    let candidates: Vec<_> =
+        healthy.iter().zip(ids).map(|(stats, id)| questions::candidate(stats, id)).collect();
+    let question = seawall_core::ports::RouteQuestion {
         id: seawall_core::request::RequestId(0),
         alias: "trial".into(),
         tenant: "trial".into(),
@@ -94,9 +99,10 @@ pub(super) fn policy(generation: &Arc<Generation<PolicyExports>>) -> Result<(), 
         now_ms: 0,
         random: 0,
         ordinal: 0,
-    });
+    };
     generation.call_here(Work::new(cpu), |store, exports| {
-        let _ = exports.0.call_route(store, &question, &candidates, "{}")?;
+        let question = questions::request_info(&question, "trial");
+        let _ = exports.0.call_route(store, question, &candidates, "{}")?;
         Ok(Ok(()))
     })
 }
@@ -121,7 +127,7 @@ fn healthy(id: &str) -> seawall_core::ports::CandidateStats {
 /// One decision of each kind, with empty parameters.
 pub(super) fn fault(generation: &Arc<Generation<FaultExports>>, kinds: &[FaultKind]) -> Result<(), Problem> {
     let cpu = generation.room().limits.start_deadline;
-    let attempt = questions::attempt(&seawall_core::ports::FaultAttempt {
+    let attempt = seawall_core::ports::FaultAttempt {
         request: seawall_core::request::RequestId(0),
         target: TargetId::new("trial", "trial"),
         alias: "trial".into(),
@@ -135,10 +141,11 @@ pub(super) fn fault(generation: &Arc<Generation<FaultExports>>, kinds: &[FaultKi
         random: 0,
         now_ms: 0,
         armed_for_ms: 0,
-    });
+    };
     for kind in kinds {
         generation.call_here(Work::new(cpu), |store, exports| {
-            let verdict = exports.0.call_decide(store, &kind.name, &attempt, "{}")?;
+            let attempt = questions::attempt(&attempt, "trial");
+            let verdict = exports.0.call_decide(store, &kind.name, attempt, "{}")?;
             Ok(verdict.map_or(Ok(()), |verdict| answers::verdict(verdict).map(drop)))
         })?;
     }

@@ -334,7 +334,7 @@ impl Upstream for Providers {
             asked.iter().filter(|(asked, _)| *asked == name).count()
         };
         let reply = self.providers[&name].reply(prefix_of(&body), calls - 1);
-        Box::pin(async move { Ok(reply) })
+        Call::of(async move { Ok(reply) })
     }
 }
 
@@ -367,7 +367,7 @@ impl Adapter for CountingAdapter {
     }
     fn model<'a>(&'a self, _model: &'a str) -> Call<'a, Result<Arc<Capabilities>, PluginFault>> {
         let continues_assistant_prefix = self.continues;
-        Box::pin(async move {
+        Call::of(async move {
             Ok(Arc::new(Capabilities { continues_assistant_prefix, ..Capabilities::default() }))
         })
     }
@@ -381,7 +381,7 @@ impl Adapter for CountingAdapter {
             Wire::Chat | Wire::Messages => ReplyFormat::Same,
             Wire::Custom => ReplyFormat::Custom(Framing::Sse),
         };
-        Box::pin(async move {
+        Call::of(async move {
             Ok(WirePlan {
                 method: Method::POST,
                 path_and_query: "/".to_owned(),
@@ -397,7 +397,7 @@ impl Adapter for CountingAdapter {
         _target: &'a AdapterTarget,
         reply: PlainReply,
     ) -> Call<'a, Result<Answer, AdapterError>> {
-        Box::pin(async move { Ok(Answer::Body(reply.body)) })
+        Call::of(async move { Ok(Answer::Body(reply.body)) })
     }
     fn classify<'a>(
         &'a self,
@@ -405,17 +405,17 @@ impl Adapter for CountingAdapter {
         failure: RawFailure,
     ) -> Call<'a, Result<Failure, PluginFault>> {
         let class = if failure.status == Some(400) { Class::BadRequest } else { Class::Overloaded };
-        Box::pin(async move { Ok(Failure::new(class, "no")) })
+        Call::of(async move { Ok(Failure::new(class, "no")) })
     }
     fn decoder<'a>(
         &'a self,
         _kind: Protocol,
         _target: &'a AdapterTarget,
     ) -> Call<'a, Result<Box<dyn Decoder>, PluginFault>> {
-        Box::pin(async { Ok(Box::new(ChatDecoder(Reader::new(Protocol::Chat))) as Box<dyn Decoder>) })
+        Call::of(async { Ok(Box::new(ChatDecoder(Reader::new(Protocol::Chat))) as Box<dyn Decoder>) })
     }
     fn render(&self, _shape: Shape) -> Call<'_, Result<Option<PlainReply>, PluginFault>> {
-        Box::pin(async { Ok(None) })
+        Call::of(async { Ok(None) })
     }
 }
 
@@ -431,10 +431,10 @@ impl Decoder for ChatDecoder {
                 break;
             }
         }
-        Box::pin(async move { Ok(out) })
+        Call::of(async move { Ok(out) })
     }
     fn finish(&mut self) -> Call<'_, Result<Vec<StreamEvent>, PluginFault>> {
-        Box::pin(async { Ok(Vec::new()) })
+        Call::of(async { Ok(Vec::new()) })
     }
 }
 

@@ -298,7 +298,11 @@ pub(crate) fn config_problems(problems: Vec<types::ConfigProblem>) -> Vec<Config
 }
 
 /// A reply that a plugin made up, from a fault or in a provider's dialect.
-pub(crate) fn plain_reply(status: u16, headers: Vec<types::Header>, body: Vec<u8>) -> Checked<PlainReply> {
+pub(crate) fn plain_reply(
+    status: u16,
+    headers: Vec<types::HeaderResult>,
+    body: Vec<u8>,
+) -> Checked<PlainReply> {
     let (status, headers) = (reply_status(status)?, reply_headers(headers)?);
     Ok(PlainReply { status, headers, body: body.into() })
 }
@@ -310,7 +314,7 @@ fn reply_status(status: u16) -> Checked<u16> {
     Err(Problem::new(Code::BadAnswer, format!("{status} is no status of a reply")))
 }
 
-fn reply_headers(headers: Vec<types::Header>) -> Checked<HeaderMap> {
+fn reply_headers(headers: Vec<types::HeaderResult>) -> Checked<HeaderMap> {
     let mut map = HeaderMap::new();
     for header in headers {
         let bad =

@@ -1,6 +1,6 @@
 //! The core's types as a guest of 0.1 sees them.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use http::HeaderMap;
 use seawall_core::class::Class;
@@ -12,53 +12,47 @@ use seawall_core::ports::{
 };
 
 use super::exports::{dialect, fault, policy, provider};
-use super::imports::types::{self, ErrorClass, Header};
+use super::imports::types::{self, ErrorClass, HeaderParam};
 
-/// Headers for a guest. Cookies are somebody's credentials.
-/// The headers of a reply. What they say about the way and not about the answer stays outside: there are many of these,
-/// and each costs two allocations in the guest.
-pub(crate) fn headers(map: &HeaderMap) -> Vec<Header> {
+/// A reply's headers as text. What they say about the way and not about the answer stays outside: there are many of
+/// these, and each costs two allocations in the guest.
+pub(crate) fn texts(map: &HeaderMap) -> Vec<(&str, Cow<'_, str>)> {
     map.iter()
         .filter(|(name, _)| !egress::is_about_the_way(name.as_str()))
-        .map(|(name, value)| Header {
-            name: name.as_str().to_owned(),
-            value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
-        })
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
         .collect()
 }
 
-pub(crate) fn target(target: &AdapterTarget, config: &str) -> provider::Target {
-    provider::Target {
-        model: target.model.as_ref().to_owned(),
-        max_output_tokens: target.max_output_tokens,
-        streaming: target.streaming,
-        config: config.to_owned(),
-    }
+pub(crate) fn headers<'a, V: AsRef<str>>(texts: &'a [(impl AsRef<str>, V)]) -> Vec<HeaderParam<'a>> {
+    texts.iter().map(|(name, value)| HeaderParam { name: name.as_ref(), value: value.as_ref() }).collect()
 }
 
-pub(crate) fn reply(reply: &PlainReply) -> provider::Reply {
-    provider::Reply { status: reply.status, headers: headers(&reply.headers), body: reply.body.to_vec() }
+pub(crate) fn target<'a>(target: &'a AdapterTarget, config: &'a str) -> provider::Target<'a> {
+    let AdapterTarget { model, max_output_tokens, streaming, .. } = target;
+    provider::Target { model, max_output_tokens: *max_output_tokens, streaming: *streaming, config }
 }
 
-pub(crate) fn failure(failure: &RawFailure) -> provider::Failure {
-    provider::Failure {
-        status: failure.status,
-        headers: headers(&failure.headers),
-        data: failure.data.to_vec(),
-        in_stream: failure.in_stream,
-    }
+/// With its headers.
+pub(crate) fn reply<'a>(reply: &'a PlainReply, headers: &'a [HeaderParam<'a>]) -> provider::ReplyParam<'a> {
+    provider::ReplyParam { status: reply.status, headers, body: &reply.body }
 }
 
-pub(crate) fn wire_event(event: WireEvent) -> provider::WireEvent {
-    provider::WireEvent {
-        headers: event.headers.into_iter().map(|(name, value)| Header { name, value }).collect(),
-        event: event.event,
-        data: event.data.into(),
-    }
+/// With its headers.
+pub(crate) fn failure<'a>(failure: &'a RawFailure, headers: &'a [HeaderParam<'a>]) -> provider::Failure<'a> {
+    let RawFailure { status, data, in_stream, .. } = failure;
+    provider::Failure { status: *status, headers, data, in_stream: *in_stream }
 }
 
-pub(crate) fn frame(event: WireEvent) -> fault::Frame {
-    fault::Frame { event: event.event, data: event.data.into() }
+/// With its headers, which few framings have.
+pub(crate) fn wire_event<'a>(
+    event: &'a WireEvent,
+    headers: &'a [HeaderParam<'a>],
+) -> provider::WireEvent<'a> {
+    provider::WireEvent { headers, event: event.event.as_deref(), data: &event.data }
+}
+
+pub(crate) fn frame(event: &WireEvent) -> fault::FrameParam<'_> {
+    fault::FrameParam { event: event.event.as_deref(), data: &event.data }
 }
 
 /// The contract knows what a provider can report; what only the gateway can see is nearest to a failed server.
@@ -99,18 +93,23 @@ fn finish_reason(reason: FinishReason) -> types::FinishReason {
     }
 }
 
-pub(crate) fn shape(shape: Shape) -> dialect::Shape {
+pub(crate) fn shape(shape: &Shape) -> dialect::Shape<'_> {
     match shape {
-        Shape::Failure { class, retry_after, in_stream } => {
-            dialect::Shape::Failure(dialect::FailShape { class: error_class(class), retry_after, in_stream })
-        }
-        Shape::Answer { text, finish, streaming } => {
-            dialect::Shape::Answer(dialect::AnswerShape { text, finish: finish_reason(finish), streaming })
-        }
+        Shape::Failure { class, retry_after, in_stream } => dialect::Shape::Failure(dialect::FailShape {
+            class: error_class(*class),
+            retry_after: retry_after.as_deref(),
+            in_stream: *in_stream,
+        }),
+        Shape::Answer { text, finish, streaming } => dialect::Shape::Answer(dialect::AnswerShape {
+            text,
+            finish: finish_reason(*finish),
+            streaming: *streaming,
+        }),
     }
 }
 
-pub(crate) fn candidate(stats: &CandidateStats) -> policy::Candidate {
+/// Under the text of its id.
+pub(crate) fn candidate<'a>(stats: &'a CandidateStats, id: &'a str) -> policy::Candidate<'a> {
     let circuit = match stats.circuit {
         Circuit::Open | Circuit::ForcedOpen => policy::Circuit::Open,
         _ if stats.gated => policy::Circuit::Gated,
@@ -118,9 +117,9 @@ pub(crate) fn candidate(stats: &CandidateStats) -> policy::Candidate {
         Circuit::Closed | Circuit::ForcedClosed => policy::Circuit::Closed,
     };
     policy::Candidate {
-        id: stats.id.to_string(),
-        provider: stats.id.provider.as_ref().to_owned(),
-        model: stats.id.model.as_ref().to_owned(),
+        id,
+        provider: &stats.id.provider,
+        model: &stats.id.model,
         weight: stats.weight,
         circuit,
         first_token_ewma_ms: stats.first_token_ewma_ms,
@@ -134,31 +133,32 @@ pub(crate) fn candidate(stats: &CandidateStats) -> policy::Candidate {
     }
 }
 
-pub(crate) fn request_info(question: &RouteQuestion) -> policy::RequestInfo {
+/// Under the text of its id.
+pub(crate) fn request_info<'a>(question: &'a RouteQuestion, id: &'a str) -> policy::RequestInfo<'a> {
     policy::RequestInfo {
-        id: question.id.to_string(),
-        alias: question.alias.as_ref().to_owned(),
-        tenant: question.tenant.as_ref().to_owned(),
-        affinity: question.affinity.clone(),
+        id,
+        alias: &question.alias,
+        tenant: &question.tenant,
+        affinity: question.affinity.as_deref(),
         streaming: question.streaming,
         input_tokens_estimate: question.input_tokens_estimate,
         has_tools: question.has_tools,
         has_images: question.has_images,
-        metadata: Vec::new(),
+        metadata: &[],
         now_ms: question.now_ms,
         random: question.random,
         ordinal: question.ordinal,
     }
 }
 
-pub(crate) fn attempt(attempt: &FaultAttempt) -> fault::Attempt {
-    let text = |text: &Arc<str>| text.as_ref().to_owned();
+/// Under the text of its request's id.
+pub(crate) fn attempt<'a>(attempt: &'a FaultAttempt, request_id: &'a str) -> fault::Attempt<'a> {
     fault::Attempt {
-        request_id: attempt.request.to_string(),
-        provider: text(&attempt.target.provider),
-        model: text(&attempt.target.model),
-        alias: text(&attempt.alias),
-        tenant: text(&attempt.tenant),
+        request_id,
+        provider: &attempt.target.provider,
+        model: &attempt.target.model,
+        alias: &attempt.alias,
+        tenant: &attempt.tenant,
         streaming: attempt.streaming,
         attempt: attempt.number,
         ordinal: attempt.ordinal,
