@@ -30,7 +30,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::body::Body;
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use seawall_core::fault::Chaos;
 use seawall_core::ports::PluginSource;
@@ -44,7 +49,7 @@ pub use self::json::AdminError;
 pub use self::plugins::{PluginControl, PluginFigures, PluginReport, Serving};
 use crate::audit::Audit;
 use crate::config::Config;
-use crate::ingress::{Admission, Routes};
+use crate::ingress::{Admission, Serve};
 use crate::shutdown::PhaseWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -132,6 +137,19 @@ fn routes() -> [(Door, Documented); 24] {
         (Door::Token, routes!(experiments::page)),
         (Door::Token, routes!(experiments::stop_all)),
     ]
+}
+
+/// The admin port, as a listener serves it.
+pub type Routes = TowerToHyperService<Router>;
+
+impl Serve for Routes {
+    fn serve(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+        let answer = self.call(request.map(Body::new));
+        async move {
+            let Ok(response) = answer.await;
+            response
+        }
+    }
 }
 
 impl Admin {

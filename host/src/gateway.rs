@@ -46,16 +46,16 @@ impl Gateway {
     }
 
     /// Answers one request. Dropping the future cancels whatever is under way upstream.
-    pub async fn handle(&self, request: Request) -> Reply {
+    pub async fn handle(&self, request: Arc<Request>) -> Reply {
         let config = self.config.load_full();
         let alias = match config.resolve(&request.facts.model) {
             Ok(alias) => alias,
             Err(error) => {
-                let Request { id, protocol, ref trace, .. } = request;
-                let (after, trace) = (Duration::ZERO, trace.clone());
+                let (id, protocol) = (request.id, request.protocol);
+                let (after, trace) = (Duration::ZERO, request.trace.clone());
                 self.refused(Refusal { id, protocol, error: &error, after, trace });
                 let trail = Trail {
-                    id: request.id,
+                    id,
                     target: None,
                     attempts: 0,
                     degraded: Degraded::None,
@@ -66,7 +66,7 @@ impl Gateway {
             }
         };
         let tap = self.audit.as_ref().and_then(|audit| audit.tap(&alias.name, &request));
-        let reply = cascade::answer(&self.engine, Arc::new(request), alias).await;
+        let reply = cascade::answer(&self.engine, request, alias).await;
         match tap {
             Some(tap) => tap.on(reply),
             None => reply,

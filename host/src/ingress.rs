@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod body;
 mod caller;
+mod doors;
 mod intake;
 mod models;
 mod relay;
@@ -24,12 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::extract::{Request as HttpRequest, State};
+use axum::body::Body;
+use axum::extract::Request as HttpRequest;
 use axum::response::Response;
-use axum::routing::{get, post};
-use http::{Method, Uri};
-use hyper_util::service::TowerToHyperService;
+use http::header::ALLOW;
+use http::{HeaderValue, Uri};
+use hyper::body::Incoming;
 use seawall_core::random::Random;
 use seawall_core::reply::{ClientError, Reply};
 use seawall_core::request::{Protocol, Request, RequestId};
@@ -37,6 +38,7 @@ use seawall_core::trace::Trace;
 
 pub(crate) use self::admission::{Admission, Load};
 pub(crate) use self::caller::bearer_token;
+use self::doors::Door;
 pub(crate) use self::relay::relayed;
 use self::stay::Stay;
 use crate::audit::Ids;
@@ -51,7 +53,7 @@ pub type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
 /// Answers requests; dropping the future cancels the request.
 pub trait Handler: Send + Sync + 'static {
     /// One request.
-    fn handle(self: Arc<Self>, request: Request) -> Handling;
+    fn handle(self: Arc<Self>, request: Arc<Request>) -> Handling;
 
     /// One was refused before that.
     fn refused(&self, refusal: Refusal<'_>) {
@@ -76,7 +78,7 @@ pub struct Refusal<'a> {
 }
 
 impl Handler for Gateway {
-    fn handle(self: Arc<Self>, request: Request) -> Handling {
+    fn handle(self: Arc<Self>, request: Arc<Request>) -> Handling {
         Box::pin(async move { Gateway::handle(&self, request).await })
     }
 
@@ -85,8 +87,17 @@ impl Handler for Gateway {
     }
 }
 
-/// Routes as a listener serves them.
-pub type Routes = TowerToHyperService<Router>;
+/// What a listener serves.
+pub(crate) trait Serve: Clone + Send + Sync + 'static {
+    /// The answer to one request. Dropping the future cancels the request.
+    fn serve(&self, request: http::Request<Incoming>) -> impl Future<Output = Response> + Send + 'static;
+}
+
+impl Serve for Arc<Ingress> {
+    fn serve(&self, request: http::Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+        Arc::clone(self).respond(request.map(Body::new))
+    }
+}
 
 /// The data port.
 pub struct Ingress {
@@ -126,19 +137,18 @@ impl Ingress {
         &self.admission
     }
 
-    /// All routes.
-    pub fn routes(self: Arc<Self>) -> Routes {
-        let router = Router::new()
-            .route(Protocol::Chat.path(), protocol_route(Protocol::Chat))
-            .route(Protocol::Embeddings.path(), protocol_route(Protocol::Embeddings))
-            .route(Protocol::Messages.path(), protocol_route(Protocol::Messages))
-            .route("/v1/models", get(models::list))
-            .route("/v1/models/{*id}", get(models::one))
-            .route("/health", get(health))
-            .fallback(no_route)
-            .method_not_allowed_fallback(no_method)
-            .with_state(self);
-        TowerToHyperService::new(router)
+    /// One request at any door.
+    async fn respond(self: Arc<Self>, request: HttpRequest) -> Response {
+        let Some(door) = Door::at(request.uri().path()) else { return self.no_door(&request) };
+        if !door.takes(request.method()) {
+            return self.no_method(&request, &door);
+        }
+        match door {
+            Door::Requests(protocol) => self.answer(protocol, request).await,
+            Door::Models => models::list(&self, request.headers()),
+            Door::Model(name) => models::one(&self, &name, request.headers()),
+            Door::Health => self.health(),
+        }
     }
 
     fn next_id(&self) -> RequestId {
@@ -200,28 +210,28 @@ impl Ingress {
             error = closed => answer::refusal(protocol, id, &error),
         }
     }
-}
 
-fn protocol_route(protocol: Protocol) -> axum::routing::MethodRouter<Arc<Ingress>> {
-    post(move |State(ingress): State<Arc<Ingress>>, request: HttpRequest| ingress.answer(protocol, request))
-}
-
-async fn health(State(ingress): State<Arc<Ingress>>) -> Response {
-    match ingress.phase.phase() {
-        Phase::Serving => answer::json(200, r#"{"status":"ok"}"#),
-        _ => answer::json(503, r#"{"status":"shutting_down"}"#),
+    fn health(&self) -> Response {
+        match self.phase.phase() {
+            Phase::Serving => answer::json(200, r#"{"status":"ok"}"#),
+            _ => answer::json(503, r#"{"status":"shutting_down"}"#),
+        }
     }
-}
 
-async fn no_route(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
-    let asked: String = uri.path().chars().take(200).collect();
-    let message = format!("there is no {method} {asked} here; {WHAT_EXISTS}");
-    ingress.decline(shape_for(&uri), &ClientError::new(404, "unknown_url", message))
-}
+    fn no_door(&self, request: &HttpRequest) -> Response {
+        let asked: String = request.uri().path().chars().take(200).collect();
+        let message = format!("there is no {} {asked} here; {WHAT_EXISTS}", request.method());
+        self.decline(shape_for(request.uri()), &ClientError::new(404, "unknown_url", message))
+    }
 
-async fn no_method(State(ingress): State<Arc<Ingress>>, method: Method, uri: Uri) -> Response {
-    let message = format!("{} does not take {method}; {WHAT_EXISTS}", uri.path());
-    ingress.decline(shape_for(&uri), &ClientError::new(405, "method_not_allowed", message))
+    fn no_method(&self, request: &HttpRequest, door: &Door) -> Response {
+        let (method, uri) = (request.method(), request.uri());
+        let message = format!("{} does not take {method}; {WHAT_EXISTS}", uri.path());
+        let error = ClientError::new(405, "method_not_allowed", message);
+        let mut response = self.decline(shape_for(uri), &error);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(door.methods()));
+        response
+    }
 }
 
 const WHAT_EXISTS: &str = "this gateway has POST /v1/chat/completions, POST /v1/embeddings, POST /v1/messages, \

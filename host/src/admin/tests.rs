@@ -29,9 +29,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::json::AdminError;
-use super::{Admin, PluginControl, PluginFigures, PluginReport, Serving};
+use super::{Admin, PluginControl, PluginFigures, PluginReport, Routes, Serving};
 use crate::config::{Config, Environment, Source};
-use crate::ingress::{Admission, Routes};
+use crate::ingress::Admission;
 use crate::shutdown::Shutdown;
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;

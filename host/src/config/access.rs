@@ -16,9 +16,6 @@ pub enum Access {
 }
 
 impl Access {
-    /// The partition of callers that have no other.
-    pub const DEFAULT_TENANT: &'static str = "default";
-
     /// The client with this key. Takes the same time for every key of one length, right or wrong.
     pub fn client_for(&self, key: &str) -> Option<&Client> {
         let Self::Keyed(clients) = self else { return None };
@@ -41,8 +38,8 @@ pub struct Client {
 
 impl Client {
     /// A caller who proves itself by this key.
-    pub fn new(name: &str, tenant: &str, key: &SecretString) -> Self {
-        Self { name: name.into(), tenant: tenant.into(), key: digest(key.expose_secret()) }
+    pub fn new(name: &str, tenant: Arc<str>, key: &SecretString) -> Self {
+        Self { name: name.into(), tenant, key: digest(key.expose_secret()) }
     }
 
     pub(super) fn same_key(&self, other: &Self) -> bool {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use seawall_core::request::default_tenant;
 use seawall_core::settings::{Alias, AliasTarget, PolicyChoice, Timeouts};
 use seawall_core::target::{ProviderName, TargetId};
 use seawall_wasm::Limits;
@@ -180,7 +181,7 @@ fn resolve_access(raw: &[RawClient], base: &Path, context: &Context<'_>) -> Acce
             );
         }
         let Some(secret) = fetch(key, base, context) else { continue };
-        let tenant = client.tenant.as_ref().map_or(Access::DEFAULT_TENANT, |tenant| &tenant.value);
+        let tenant = client.tenant.as_ref().map_or_else(default_tenant, |own| Arc::from(&*own.value));
         let made = Client::new(&name.value, tenant, &secret);
         if let Some(twin) = clients.iter().find(|known| known.same_key(&made)) {
             let cause = format!("clients `{}` and `{}` have the same key", twin.name, made.name);

@@ -28,10 +28,14 @@ const X_SEAWALL_REQUEST_ID: HeaderName = HeaderName::from_static("x-seawall-requ
 const X_SEAWALL_TARGET: HeaderName = HeaderName::from_static("x-seawall-target");
 const X_SEAWALL_LOST: HeaderName = HeaderName::from_static("x-seawall-lost");
 
+/// Room for what nearly every answer has, the server's own two included: a map that grows moves what it holds.
+const HEADERS: usize = 12;
+
 /// JSON with a status.
 pub(super) fn json(status: u16, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
@@ -66,6 +70,7 @@ pub(super) fn undecided(protocol: Protocol, id: RequestId, body: StreamBody) -> 
 fn event_stream(body: StreamBody) -> Response {
     let mut response = Response::new(Body::new(body));
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Reverse proxies in front of us would otherwise collect the events first.
@@ -92,26 +97,26 @@ fn with_trail(response: Response, protocol: Protocol, trail: &Trail) -> Response
     let mut response = with_ids(response, protocol, trail.id);
     let headers = response.headers_mut();
     if let Some(target) = &trail.target {
-        put(headers, X_SEAWALL_TARGET, &target.to_string());
+        put(headers, X_SEAWALL_TARGET, target.text());
     }
-    headers.insert(X_SEAWALL_ATTEMPTS, HeaderValue::from(trail.attempts));
+    headers.insert(X_SEAWALL_ATTEMPTS, number(trail.attempts));
     headers.insert(X_SEAWALL_CACHE, HeaderValue::from_static("none"));
     if trail.target.is_some() || trail.degraded != Degraded::None {
         let degraded = HeaderValue::from_static(trail.degraded.label());
         headers.insert(X_SEAWALL_DEGRADED, degraded);
     }
     if !trail.lost.is_empty() {
-        put(headers, X_SEAWALL_LOST, &trail.lost.join(", "));
+        put(headers, X_SEAWALL_LOST, trail.lost.join(", "));
     }
     if !trail.faults.is_empty() {
-        put(headers, X_SEAWALL_CHAOS, &trail.faults.join(", "));
+        put(headers, X_SEAWALL_CHAOS, trail.faults.join(", "));
     }
     response
 }
 
 /// The id under our own name, and under the one that the protocol's official clients read.
 fn with_ids(mut response: Response, protocol: Protocol, id: RequestId) -> Response {
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         let headers = response.headers_mut();
         if protocol == Protocol::Messages {
             headers.insert(REQUEST_ID, id.clone());
@@ -123,8 +128,16 @@ fn with_ids(mut response: Response, protocol: Protocol, id: RequestId) -> Respon
 }
 
 /// A model may have a name that no header can carry; the header is then left out.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
+    }
+}
+
+fn number(number: u32) -> HeaderValue {
+    match number {
+        // What nearly every answer took.
+        1 => HeaderValue::from_static("1"),
+        more => HeaderValue::from(more),
     }
 }

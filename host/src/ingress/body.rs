@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
+use http_body::Frame;
 use http_body_util::BodyExt as _;
 use seawall_core::reply::ClientError;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// A body that arrives in pieces may be silent for so long, and take so long in all.
+/// A body that arrives in pieces may be silent for so long, and be waited for so long in all.
 const PIECE: Duration = Duration::from_secs(30);
 const WHOLE: Duration = Duration::from_secs(180);
 /// What is still read of a refused body. A socket closed with unread bytes is reset, and the client would lose the
@@ -18,20 +20,14 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// The whole body.
 pub(super) async fn read(body: &mut Body, limit: usize) -> Result<Bytes, ClientError> {
-    match timeout(WHOLE, collect(body, limit)).await {
-        Ok(read) => read,
-        Err(_) => Err(too_slow()),
-    }
-}
-
-async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, ClientError> {
     let declared = http_body::Body::size_hint(body).lower();
     if declared > limit as u64 {
         return Err(too_large(limit));
     }
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
-    while let Some(piece) = next(body).await? {
+    let mut pieces = Pieces::of(body);
+    while let Some(piece) = pieces.next().await? {
         if first.len() + joined.len() + piece.len() > limit {
             return Err(too_large(limit));
         }
@@ -49,18 +45,39 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, ClientError> {
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
-async fn next(body: &mut Body) -> Result<Option<Bytes>, ClientError> {
-    loop {
-        let frame = timeout(PIECE, body.frame()).await.map_err(|_| too_slow())?;
-        match frame {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(ClientError::new(400, "broken_body", "the body ended early")),
-            Some(Ok(frame)) => {
-                if let Ok(bytes) = frame.into_data() {
-                    return Ok(Some(bytes));
+/// A body as it arrives. Most bodies are there with their headers: the clock is looked at when one has to be waited for.
+struct Pieces<'a> {
+    body: &'a mut Body,
+    until: Option<Instant>,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(body: &'a mut Body) -> Self {
+        Self { body, until: None }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = match self.body.frame().now_or_never() {
+                Some(frame) => frame,
+                None => self.wait().await?,
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(ClientError::new(400, "broken_body", "the body ended early")),
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
                 }
             }
         }
+    }
+
+    async fn wait(&mut self) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, ClientError> {
+        let now = Instant::now();
+        let until = *self.until.get_or_insert(now + WHOLE);
+        timeout_at(until.min(now + PIECE), self.body.frame()).await.map_err(|_| too_slow())
     }
 }
 
@@ -68,7 +85,8 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ClientError> {
 pub(super) async fn discard(body: &mut Body) {
     let reading = async {
         let mut left = DISCARD_BYTES;
-        while let Ok(Some(piece)) = next(body).await {
+        let mut pieces = Pieces::of(body);
+        while let Ok(Some(piece)) = pieces.next().await {
             left = left.saturating_sub(piece.len());
             if left == 0 {
                 break;

@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use seawall_core::reply::ClientError;
+use seawall_core::request::default_tenant;
 
 use super::Ingress;
 use crate::config::Access;
 
 /// The name under which Messages clients send their key.
-const API_KEY: &str = "x-api-key";
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 impl Ingress {
     /// The caller's tenant, or 401. Never says which part of a key was wrong.
     pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Arc<str>, ClientError> {
         let config = self.config.load();
         if matches!(config.access, Access::Open) {
-            return Ok(Access::DEFAULT_TENANT.into());
+            return Ok(default_tenant());
         }
         let refuse = |message| Err(ClientError::new(401, "invalid_api_key", message));
         let Some(key) = key(headers) else {

@@ -18,13 +18,13 @@ use super::{Ingress, body};
 use crate::shutdown::Phase;
 
 /// The client's own deadline in milliseconds.
-const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 /// The client's word against continued streams.
-const STRICT_HEADER: &str = "x-seawall-strict";
+const STRICT_HEADER: HeaderName = HeaderName::from_static("x-seawall-strict");
 /// An operator asks for the faults of this name.
-const CHAOS_HEADER: &str = "x-seawall-chaos";
+const CHAOS_HEADER: HeaderName = HeaderName::from_static("x-seawall-chaos");
 /// And proves to be one.
-const CHAOS_TOKEN_HEADER: &str = "x-seawall-chaos-token";
+const CHAOS_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-seawall-chaos-token");
 /// Longest name of faults.
 const CHAOS_NAME_BYTES: usize = 64;
 
@@ -37,7 +37,7 @@ impl Ingress {
         head: Parts,
         mut body: Body,
         trace: Option<Arc<Trace>>,
-    ) -> Result<(Request, Place), ClientError> {
+    ) -> Result<(Arc<Request>, Place), ClientError> {
         let knock = match self.knock(&head.headers).await {
             Ok(knock) => knock,
             Err(error) => {
@@ -48,11 +48,11 @@ impl Ingress {
                 return Err(error);
             }
         };
-        let read = self.read(protocol, id, knock, head, &mut body).await;
+        let read = self.read(protocol, id, knock, head, &mut body, trace).await;
         if read.is_err() {
             body::discard(&mut body).await;
         }
-        read.map(|(request, place)| (Request { trace, ..request }, place))
+        read
     }
 
     /// Everything that can be refused before the body is read. Who may not call takes no place.
@@ -75,13 +75,13 @@ impl Ingress {
         let token = headers.get(CHAOS_TOKEN_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !self.config.load().chaos.may_opt_in(token) {
             let message = "x-seawall-chaos needs an operator's token in x-seawall-chaos-token";
-            return Err(ClientError::new(403, "chaos_not_allowed", message).with_param(CHAOS_HEADER));
+            return Err(ClientError::new(403, "chaos_not_allowed", message).with_param(CHAOS_HEADER.as_str()));
         }
         let good = |name: &&str| !name.is_empty() && name.len() <= CHAOS_NAME_BYTES;
         let name = name.to_str().ok().map(str::trim).filter(good);
         let message = "x-seawall-chaos must be a name of at most 64 letters";
         name.map(|name| Some(Arc::from(name)))
-            .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(CHAOS_HEADER))
+            .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(CHAOS_HEADER.as_str()))
     }
 
     async fn read(
@@ -91,15 +91,16 @@ impl Ingress {
         knock: Knock,
         head: Parts,
         body: &mut Body,
-    ) -> Result<(Request, Place), ClientError> {
+        trace: Option<Arc<Trace>>,
+    ) -> Result<(Arc<Request>, Place), ClientError> {
         let Knock { tenant, deadline, strict, chaos, place } = knock;
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
         let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
         let body = Arc::new(body);
-        let request = Request { id, protocol, tenant, facts, body, deadline, strict, trace: None, chaos };
-        Ok((request, place))
+        let request = Request { id, protocol, tenant, facts, body, deadline, strict, trace, chaos };
+        Ok((Arc::new(request), place))
     }
 }
 
@@ -134,7 +135,7 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ClientError> {
     let ms = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
     let message = "x-request-timeout-ms must be a whole number of milliseconds above 0";
     ms.map(|ms| Some(Duration::from_millis(ms)))
-        .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(TIMEOUT_HEADER))
+        .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(TIMEOUT_HEADER.as_str()))
 }
 
 /// Whether the client wants no stream continued by another target.
@@ -144,7 +145,7 @@ fn strict(headers: &HeaderMap) -> Result<bool, ClientError> {
         Some(b"true") => Ok(true),
         Some(_) => {
             let message = "x-seawall-strict must be true or false";
-            Err(ClientError::new(400, "invalid_header", message).with_param(STRICT_HEADER))
+            Err(ClientError::new(400, "invalid_header", message).with_param(STRICT_HEADER.as_str()))
         }
     }
 }

@@ -1,8 +1,5 @@
 //! The models that clients can name, in the form that the client's library reads.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
 use axum::response::Response;
 use http::HeaderMap;
 use seawall_core::protocol::{ModelEntry, ModelListForm, models_list};
@@ -11,27 +8,23 @@ use seawall_core::reply::ClientError;
 use super::{Ingress, answer};
 
 /// Everything an alias or a target of one can be called by.
-pub(super) async fn list(State(ingress): State<Arc<Ingress>>, headers: HeaderMap) -> Response {
-    match ingress.caller(&headers) {
+pub(super) fn list(ingress: &Ingress, headers: &HeaderMap) -> Response {
+    match ingress.caller(headers) {
         Ok(_) => {
             let names = ingress.config.load().model_names();
             let entries: Vec<_> = names.iter().map(|name| entry(name)).collect();
-            answer::json(200, models_list(&entries, ModelListForm::of(&headers)))
+            answer::json(200, models_list(&entries, ModelListForm::of(headers)))
         }
-        Err(error) => refusal(&ingress, &headers, &error),
+        Err(error) => refusal(ingress, headers, &error),
     }
 }
 
 /// One name, also such that no list shows (`provider/model`).
-pub(super) async fn one(
-    State(ingress): State<Arc<Ingress>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let known = ingress.caller(&headers).and_then(|_| ingress.config.load().resolve(&name));
+pub(super) fn one(ingress: &Ingress, name: &str, headers: &HeaderMap) -> Response {
+    let known = ingress.caller(headers).and_then(|_| ingress.config.load().resolve(name));
     match known {
-        Ok(alias) => answer::json(200, alone(&entry(&alias.name), ModelListForm::of(&headers))),
-        Err(error) => refusal(&ingress, &headers, &error),
+        Ok(alias) => answer::json(200, alone(&entry(&alias.name), ModelListForm::of(headers))),
+        Err(error) => refusal(ingress, headers, &error),
     }
 }
 

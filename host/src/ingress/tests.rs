@@ -10,7 +10,6 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Request as HttpRequest};
 use http_body_util::BodyExt as _;
-use hyper::service::Service as _;
 use seawall_core::reply::{ClientError, Degraded, Reply, Trail};
 use seawall_core::request::{Protocol, Request, RequestId};
 use seawall_core::target::TargetId;
@@ -18,7 +17,7 @@ use seawall_core::trace::{Leg, Trace};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Handler, Handling, Ingress, Routes};
+use super::{Handler, Handling, Ingress};
 use crate::config::{Config, Environment, Source};
 use crate::shutdown::{Phase, Shutdown};
 
@@ -46,11 +45,11 @@ type Script = Box<dyn Fn(&Request) -> Handling + Send + Sync>;
 
 struct Fake {
     script: Script,
-    seen: Mutex<Vec<Request>>,
+    seen: Mutex<Vec<Arc<Request>>>,
 }
 
 impl Handler for Fake {
-    fn handle(self: Arc<Self>, request: Request) -> Handling {
+    fn handle(self: Arc<Self>, request: Arc<Request>) -> Handling {
         let handling = (self.script)(&request);
         self.seen.lock().unwrap().push(request);
         handling
@@ -58,7 +57,7 @@ impl Handler for Fake {
 }
 
 struct Gate {
-    routes: Routes,
+    ingress: Arc<Ingress>,
     handler: Arc<Fake>,
     shutdown: Shutdown,
 }
@@ -71,12 +70,12 @@ impl Gate {
         let shutdown = Shutdown::new();
         let config = Arc::new(ArcSwap::from_pointee(config));
         let (http, ids) = (Arc::default(), Arc::default());
-        let routes = Ingress::new(handler.clone(), config, http, shutdown.watch(), ids).routes();
-        Self { routes, handler, shutdown }
+        let ingress = Ingress::new(handler.clone(), config, http, shutdown.watch(), ids);
+        Self { ingress, handler, shutdown }
     }
 
     async fn call(&self, request: HttpRequest<Body>) -> Response {
-        self.routes.call(request).await.unwrap()
+        Arc::clone(&self.ingress).respond(request).await
     }
 }
 
@@ -292,6 +291,47 @@ async fn a_stream_that_takes_long_begins_with_comments() {
     check(failure, "/v1/chat/completions", "\"code\":\"rate_limited\"}}\n\n").await;
     check(failure, "/v1/messages", "\"code\":\"rate_limited\"}}\n\n").await;
     check(answer, "/v1/messages", "\"code\":\"not_a_stream\"}}\n\n").await;
+}
+
+#[tokio::test]
+async fn a_door_says_which_methods_it_takes() {
+    let check = async |method: &str, path: &str, status: u16, allow: &str| {
+        let mut request = post(path, &[], Body::empty());
+        *request.method_mut() = method.parse().unwrap();
+        let response = Gate::new(OPEN, answer).call(request).await;
+        assert_eq!(
+            (response.status().as_u16(), header(response.headers(), "allow")),
+            (status, allow),
+            "{path}"
+        );
+    };
+    check("GET", "/v1/chat/completions", 405, "POST").await;
+    check("POST", "/v1/models", 405, "GET, HEAD").await;
+    check("DELETE", "/v1/models/fast", 405, "GET, HEAD").await;
+    for path in ["/health", "/v1/models", "/v1/models/left%2Fm"] {
+        check("HEAD", path, 200, "-").await;
+    }
+}
+
+/// In pieces of a letter, each so many seconds after the last.
+#[tokio::test(start_paused = true)]
+async fn a_body_may_be_silent_for_half_a_minute_and_take_three_minutes() {
+    let check = async |pause_s: u64, status: u16, after_s: u64| {
+        let pieces = stream::unfold(CHAT.chars(), move |mut rest| async move {
+            sleep(Duration::from_secs(pause_s)).await;
+            Some((Ok::<_, std::io::Error>(rest.next()?.to_string()), rest))
+        });
+        let start = Instant::now();
+        let response =
+            Gate::new(OPEN, answer).call(post("/v1/chat/completions", &[], Body::from_stream(pieces))).await;
+        assert_eq!((response.status().as_u16(), start.elapsed().as_secs()), (status, after_s), "{pause_s} s");
+    };
+    let pieces = CHAT.len() as u64 + 1;
+    check(0, 200, 0).await;
+    check(2, 200, 2 * pieces).await;
+    // A refused body is read on for two seconds.
+    check(29, 408, 180 + 2).await;
+    check(31, 408, 30 + 2).await;
 }
 
 /// Before the first content, within a stream, and while a plain answer is awaited.

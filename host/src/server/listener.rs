@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Version;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::patience::Patient;
-use crate::ingress::{Routes, relayed};
+use crate::ingress::{Serve, relayed};
 use crate::shutdown::{Phase, PhaseWatch};
 use crate::tasks::Tasks;
 
@@ -85,18 +85,18 @@ impl Listener {
     }
 
     /// Serves connections until its term ends; those under way then finish by themselves.
-    pub(super) fn serve(self, routes: Routes, tasks: &Tasks, term: Term, bounds: Bounds) {
+    pub(super) fn serve(self, what: impl Serve, tasks: &Tasks, term: Term, bounds: Bounds) {
         let connections = tasks.clone();
         tasks.spawn(self.what, async move {
             let mut accepting = term.clone();
             tokio::select! {
                 () = accepting.over() => {}
-                () = self.accept(routes, &connections, &term, bounds) => {}
+                () = self.accept(what, &connections, &term, bounds) => {}
             }
         });
     }
 
-    async fn accept(&self, routes: Routes, tasks: &Tasks, term: &Term, bounds: Bounds) {
+    async fn accept(&self, what: impl Serve, tasks: &Tasks, term: &Term, bounds: Bounds) {
         let places = Arc::new(Semaphore::new(bounds.connections));
         // A full house leaves new connections in the system's queue, where they cost nothing.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
@@ -111,8 +111,7 @@ impl Listener {
                 }
             };
             let socket = Patient::new(prepared(socket), bounds.send);
-            let connection =
-                serve_connection(socket, routes.clone(), tasks.clone(), term.clone(), bounds.send);
+            let connection = serve_connection(socket, what.clone(), tasks.clone(), term.clone(), bounds.send);
             tasks.spawn("connection", async move {
                 connection.await;
                 drop(place);
@@ -129,7 +128,7 @@ fn prepared(socket: TcpStream) -> TcpStream {
 
 async fn serve_connection(
     socket: Patient<TcpStream>,
-    routes: Routes,
+    what: impl Serve,
     tasks: Tasks,
     mut term: Term,
     send: Duration,
@@ -145,9 +144,9 @@ async fn serve_connection(
     let service = service_fn(|request| {
         asked.store(true, Ordering::Relaxed);
         let shares_connection = (request.version() == Version::HTTP_2).then(|| tasks.clone());
-        let answer = routes.call(request);
+        let answer = what.serve(request);
         async move {
-            let response = answer.await?;
+            let response = answer.await;
             Ok::<_, Infallible>(match shares_connection {
                 Some(tasks) => response.map(|body| relayed(body, &tasks, send)),
                 None => response,

@@ -11,10 +11,9 @@ use seawall_core::record::Record;
 use seawall_core::request::RequestId;
 use serde_json::Value;
 
-use super::super::Admin;
+use super::super::{Admin, Routes};
 use super::{TOKEN, admin, answered, call, desk, read};
 use crate::audit::{Audit, Settings};
-use crate::ingress::Routes;
 use crate::shutdown::Shutdown;
 
 /// A desk with a trail, and the trail.

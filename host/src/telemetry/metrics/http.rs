@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use seawall_core::random::Random;
 use seawall_core::request::Protocol;
 use seawall_core::trace::Trace;
@@ -20,6 +20,8 @@ const PROTOCOLS: [Protocol; 3] = [Protocol::Chat, Protocol::Messages, Protocol::
 /// Statuses 100 to 599.
 const STATUSES: u16 = 500;
 const FIRST_STATUS: u16 = 100;
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The client left before its answer began.
 const CLIENT_LEFT: u16 = 499;
 
@@ -95,8 +97,8 @@ impl HttpFigures {
 
     /// The request's place in a trace: the caller's where it sent one, with a span of our own where spans are recorded.
     fn trace(&self, headers: &HeaderMap, random: &Random) -> Option<Arc<Trace>> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let caller = header("traceparent").and_then(|parent| Trace::parse(parent, header("tracestate")));
+        let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let caller = header(TRACEPARENT).and_then(|parent| Trace::parse(parent, header(TRACESTATE)));
         let Some(sampler) = self.sampler.get() else { return caller.map(Arc::new) };
         let (low, span) = (random.next_u64(), random.next_u64());
         Some(Arc::new(match caller {
