@@ -35,12 +35,14 @@ use seawall_core::random::Random;
 use seawall_core::reply::{ClientError, Reply};
 use seawall_core::request::{Protocol, Request, RequestId};
 use seawall_core::trace::Trace;
+use tokio::time::timeout;
 
 pub(crate) use self::admission::{Admission, Load};
 pub(crate) use self::caller::bearer_token;
 use self::doors::Door;
 pub(crate) use self::relay::relayed;
 use self::stay::Stay;
+use self::stream::StreamBody;
 use crate::audit::Ids;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -188,26 +190,30 @@ impl Ingress {
         };
         let stay = Stay::new(place, visit);
         let wants_stream = request.facts.stream;
-        let handling = Arc::clone(&self.handler).handle(request);
+        let mut handling = Arc::clone(&self.handler).handle(request);
         let (phase, mut closing) = (self.phase.clone(), self.phase.clone());
-        let answered = async move {
+        // None: a stream has to begin before anything is known.
+        let decided = async {
             if wants_stream {
-                stream::answer(protocol, id, handling, phase, stay).await
+                timeout(stream::PATIENCE, &mut handling).await.ok()
             } else {
-                answer::from_reply(protocol, handling.await, phase, stay)
+                Some(handling.as_mut().await)
             }
         };
-        // What is told stands before the request is dropped, whose end is told, too.
-        let closed = async move {
-            closing.reached(Phase::Closing).await;
-            let error = intake::leaving();
-            trace.iter().for_each(|trace| trace.answers(error.status));
-            error
-        };
-        tokio::select! {
+        let reply = tokio::select! {
             biased;
-            response = answered => response,
-            error = closed => answer::refusal(protocol, id, &error),
+            reply = decided => reply,
+            () = closing.reached(Phase::Closing) => {
+                let error = intake::leaving();
+                // What is told stands before the request is dropped, whose end is told, too.
+                trace.iter().for_each(|trace| trace.answers(error.status));
+                drop(stay.answered(error.status));
+                return answer::refusal(protocol, id, &error);
+            }
+        };
+        match reply {
+            Some(reply) => answer::from_reply(protocol, reply, phase, stay),
+            None => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling, phase, stay)),
         }
     }
 

@@ -7,34 +7,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
 use seawall_core::protocol;
 use seawall_core::reply::{AnswerStream, ClientError, Reply};
-use seawall_core::request::{Protocol, RequestId};
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use seawall_core::request::Protocol;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::Handling;
 use super::stay::Stay;
-use super::{Handling, answer};
 use crate::shutdown::{Phase, PhaseWatch};
 
 /// How long a head is held, and the pause between comments afterwards.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Answers a request that asked for a stream.
-pub(super) async fn answer(
-    protocol: Protocol,
-    id: RequestId,
-    mut handling: Handling,
-    phase: PhaseWatch,
-    stay: Stay,
-) -> Response {
-    match timeout(PATIENCE, &mut handling).await {
-        Ok(reply) => answer::from_reply(protocol, reply, phase, stay),
-        Err(_) => answer::undecided(protocol, id, StreamBody::undecided(protocol, handling, phase, stay)),
-    }
-}
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The bytes of a stream, one frame an item.
 pub(super) struct StreamBody {
@@ -56,7 +41,7 @@ impl StreamBody {
     }
 
     /// Its first comment goes out at once.
-    fn undecided(protocol: Protocol, handling: Handling, phase: PhaseWatch, stay: Stay) -> Self {
+    pub(super) fn undecided(protocol: Protocol, handling: Handling, phase: PhaseWatch, stay: Stay) -> Self {
         let mut comments = interval(PATIENCE);
         comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self::new(protocol, Stage::Undecided { handling, comments }, phase, stay)

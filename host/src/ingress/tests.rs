@@ -20,6 +20,8 @@ use tokio::time::{Instant, sleep};
 use super::{Handler, Handling, Ingress};
 use crate::config::{Config, Environment, Source};
 use crate::shutdown::{Phase, Shutdown};
+use crate::telemetry::figures::Sheet;
+use crate::telemetry::{HttpFigures, prometheus};
 
 const OPEN: &str = r#"
     [server]
@@ -58,6 +60,7 @@ impl Handler for Fake {
 
 struct Gate {
     ingress: Arc<Ingress>,
+    http: Arc<HttpFigures>,
     handler: Arc<Fake>,
     shutdown: Shutdown,
 }
@@ -70,8 +73,15 @@ impl Gate {
         let shutdown = Shutdown::new();
         let config = Arc::new(ArcSwap::from_pointee(config));
         let (http, ids) = (Arc::default(), Arc::default());
-        let ingress = Ingress::new(handler.clone(), config, http, shutdown.watch(), ids);
-        Self { ingress, handler, shutdown }
+        let ingress = Ingress::new(handler.clone(), config, Arc::clone(&http), shutdown.watch(), ids);
+        Self { ingress, http, handler, shutdown }
+    }
+
+    /// What has been counted at the door.
+    fn counted(&self) -> String {
+        let mut sheet = Sheet::default();
+        self.http.gather(&mut sheet);
+        prometheus::text(sheet).unwrap()
     }
 
     async fn call(&self, request: HttpRequest<Body>) -> Response {
@@ -365,6 +375,12 @@ async fn a_gateway_that_closes_says_so_to_whom_it_still_serves() {
             assert!(text.contains(part), "{part} is missing: {text}");
         }
         assert!(!text.contains("[DONE]") && !text.contains("message_stop"), "{text}");
+        // It is counted as what the client was told, not as a client that left.
+        assert!(
+            gate.counted().contains(&format!("http_response_status_code=\"{status}\"")),
+            "{}",
+            gate.counted()
+        );
     }
     let (chat, messages) = ("/v1/chat/completions", "/v1/messages");
     check(half, chat, STREAMED, 200, &["data: 1\n\ndata: {\"error\"", "\"stream_interrupted\""]).await;
