@@ -97,13 +97,11 @@ impl Transport {
         let upstream = Arc::clone(&wire.base_url);
         let request = self.prepare(wire)?;
         let answered = connect::UPSTREAM.scope(upstream, client.execute(request));
-        let response = answered.await.map_err(failure::before_headers)?;
-        let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
-        Ok(WireReply {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: Box::new(AnswerBody::new(body, self.max_answer_bytes)),
-        })
+        let mut response = answered.await.map_err(failure::before_headers)?;
+        let (status, announced) = (response.status().as_u16(), response.content_length());
+        let headers = std::mem::take(response.headers_mut());
+        let body = AnswerBody::new(response.bytes_stream(), announced, self.max_answer_bytes);
+        Ok(WireReply { status, headers, body: Box::new(body) })
     }
 
     fn prepare(&self, wire: WireRequest) -> Result<Request, TransportFailure> {

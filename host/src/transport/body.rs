@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use futures_util::Stream;
 use seawall_core::ports::{ByteSource, TransportFailure};
 
 use super::failure;
@@ -20,31 +20,36 @@ const ENOUGH: usize = 16 << 10;
 type Piece = Option<Result<Bytes, TransportFailure>>;
 
 /// An answer's body. What came before a failure is handed on before the failure is.
-pub(super) struct AnswerBody {
-    frames: Frames,
+pub(super) struct AnswerBody<S> {
+    chunks: Chunks<S>,
     held: Held,
     gave_turn: bool,
     end: Option<Piece>,
 }
 
-impl AnswerBody {
-    pub(super) fn new(body: reqwest::Body, limit: usize) -> Self {
-        Self { frames: Frames { body, left: limit, limit }, held: Held::Nothing, gave_turn: false, end: None }
+impl<S> AnswerBody<S> {
+    /// A body of which so many bytes were announced, if any were.
+    pub(super) fn new(body: S, announced: Option<u64>, limit: usize) -> Self {
+        let chunks = Chunks { body, announced, left: limit, limit };
+        Self { chunks, held: Held::Nothing, gave_turn: false, end: None }
     }
 }
 
-impl ByteSource for AnswerBody {
+impl<S> ByteSource for AnswerBody<S>
+where
+    S: Stream<Item = reqwest::Result<Bytes>> + Send + Unpin,
+{
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         if let Some(end) = self.end.take() {
             return Poll::Ready(end);
         }
         loop {
-            match self.frames.poll_next(cx) {
+            match self.chunks.poll_next(cx) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.held.add(bytes);
                     self.gave_turn = false;
                     // Of a body whose length was announced the end is known with its last byte: no turn is given away.
-                    if self.frames.is_over() {
+                    if self.chunks.is_over() {
                         self.end = Some(None);
                     } else if self.held.len() < ENOUGH {
                         continue;
@@ -107,27 +112,26 @@ impl Held {
     }
 }
 
-/// Non-empty chunks up to the cap.
-struct Frames {
-    body: reqwest::Body,
+/// Non-empty chunks up to the cap. Trailers say nothing that a provider's API defines, and are left out by the library.
+struct Chunks<S> {
+    body: S,
+    announced: Option<u64>,
     left: usize,
     limit: usize,
 }
 
-impl Frames {
+impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Chunks<S> {
     fn is_over(&self) -> bool {
-        self.body.is_end_stream()
+        self.announced == Some((self.limit - self.left) as u64)
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         loop {
-            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let bytes = match ready!(Pin::new(&mut self.body).poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(failure::inside_body(&error)))),
-                Some(Ok(frame)) => frame,
+                Some(Ok(bytes)) => bytes,
             };
-            // Trailers say nothing that a provider's API defines.
-            let Ok(bytes) = frame.into_data() else { continue };
             if bytes.is_empty() {
                 continue;
             }
