@@ -29,6 +29,7 @@ use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::response::Response;
 use http::header::ALLOW;
+use http::request::Parts;
 use http::{HeaderValue, Uri};
 use hyper::body::Incoming;
 use seawall_core::random::Random;
@@ -177,10 +178,10 @@ impl Ingress {
 
     async fn answer(self: Arc<Self>, protocol: Protocol, request: HttpRequest) -> Response {
         let id = self.next_id();
-        let (head, body) = request.into_parts();
-        let mut visit = self.http.enter(protocol, &head.headers, &self.random);
+        let (Parts { headers, .. }, body) = request.into_parts();
+        let mut visit = self.http.enter(protocol, &headers, &self.random);
         let trace = visit.trace().cloned();
-        let (request, place) = match self.admit(protocol, id, head, body, trace.clone()).await {
+        let (request, place) = match self.admit(protocol, id, headers, body, trace.clone()).await {
             Ok(admitted) => admitted,
             Err(error) => {
                 visit.answered(error.status);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use seawall_core::egress;
 use seawall_core::protocol;
@@ -34,21 +33,21 @@ impl Ingress {
         &self,
         protocol: Protocol,
         id: RequestId,
-        head: Parts,
+        headers: HeaderMap,
         mut body: Body,
         trace: Option<Arc<Trace>>,
     ) -> Result<(Arc<Request>, Place), ClientError> {
-        let knock = match self.knock(&head.headers).await {
+        let knock = match self.knock(&headers).await {
             Ok(knock) => knock,
             Err(error) => {
                 // Who asked first whether to send the body at all has its answer before it does.
-                if !head.headers.contains_key(EXPECT) {
+                if !headers.contains_key(EXPECT) {
                     body::discard(&mut body).await;
                 }
                 return Err(error);
             }
         };
-        let read = self.read(protocol, id, knock, head, &mut body, trace).await;
+        let read = self.read(protocol, id, knock, headers, &mut body, trace).await;
         if read.is_err() {
             body::discard(&mut body).await;
         }
@@ -89,13 +88,12 @@ impl Ingress {
         protocol: Protocol,
         id: RequestId,
         knock: Knock,
-        head: Parts,
+        mut headers: HeaderMap,
         body: &mut Body,
         trace: Option<Arc<Trace>>,
     ) -> Result<(Arc<Request>, Place), ClientError> {
         let Knock { tenant, deadline, strict, chaos, place } = knock;
         let bytes = body::read(body, self.config.load().server.max_body_bytes).await?;
-        let mut headers = head.headers;
         strip(&mut headers);
         let (facts, body) = protocol::read_request(protocol, bytes, headers, self.nonce(id))?;
         let body = Arc::new(body);
