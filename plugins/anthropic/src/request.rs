@@ -18,8 +18,13 @@ use turns::Conversation;
 
 /// Writes the upstream request for a chat or a messages body.
 pub(crate) fn build(body: &dyn Body, target: &Target) -> Result<HttpRequest, ProviderError> {
-    let (plan, reply) = match body.protocol().as_str() {
-        "messages" => (BodyPlan::MergePatch(patch(body, target)), ReplyFormat::Same),
+    // Each question is a call into the host. What is written here is written for one version of the API; only who speaks
+    // it himself may wish for another.
+    let (plan, reply, version) = match body.protocol().as_str() {
+        "messages" => {
+            let wish = body.header("anthropic-version");
+            (BodyPlan::MergePatch(patch(body, target)), ReplyFormat::Same, wish)
+        }
         "chat" => {
             let json = body.json();
             let chat = Json::parse(&json)
@@ -28,6 +33,7 @@ pub(crate) fn build(body: &dyn Body, target: &Target) -> Result<HttpRequest, Pro
             (
                 BodyPlan::Full(translated.to_bytes_of_about(json.len() + 512)),
                 ReplyFormat::Custom(Framing::Sse),
+                None,
             )
         }
         other => {
@@ -35,7 +41,7 @@ pub(crate) fn build(body: &dyn Body, target: &Target) -> Result<HttpRequest, Pro
             return Err(ProviderError::new(ErrorClass::UnsupportedParameter, message));
         }
     };
-    let version = body.header("anthropic-version").unwrap_or_else(|| API_VERSION.to_owned());
+    let version = version.unwrap_or_else(|| API_VERSION.to_owned());
     let mut request_headers = vec![
         headers::header("content-type", "application/json"),
         headers::header("anthropic-version", version),

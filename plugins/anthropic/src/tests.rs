@@ -3,6 +3,7 @@ mod failures;
 mod recordings;
 mod requests;
 mod streams;
+mod wire;
 
 use seawall_plugin::prelude::*;
 
