@@ -1,6 +1,6 @@
 //! What the core needs from outside: plugins, an upstream transport, a clock, somebody who listens.
 //!
-//! Plugin calls are futures only because a slow plugin may be run elsewhere; a fast one is ready at the first poll.
+//! Plugin calls are futures only because a slow plugin may be run elsewhere; one of a fast plugin is over when it is made.
 
 mod adapter;
 mod call;

@@ -19,6 +19,9 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Embeddings];
+
     /// The contract's name for it.
     pub fn as_str(self) -> &'static str {
         match self {

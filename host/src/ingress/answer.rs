@@ -19,7 +19,8 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const X_SEAWALL_ATTEMPTS: HeaderName = HeaderName::from_static("x-seawall-attempts");
-const X_SEAWALL_CHAOS: HeaderName = HeaderName::from_static("x-seawall-chaos");
+/// Of a request: the name of faults that an operator asks for. Of its answer: kinds of those that it met.
+pub(super) const X_SEAWALL_CHAOS: HeaderName = HeaderName::from_static("x-seawall-chaos");
 const X_SEAWALL_CACHE: HeaderName = HeaderName::from_static("x-seawall-cache");
 const X_SEAWALL_DEGRADED: HeaderName = HeaderName::from_static("x-seawall-degraded");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");

@@ -19,12 +19,11 @@ pub(super) enum Door {
 }
 
 const MODELS: &str = "/v1/models";
-const PROTOCOLS: [Protocol; 3] = [Protocol::Chat, Protocol::Embeddings, Protocol::Messages];
 
 impl Door {
     /// The door at this path, if there is one.
     pub(super) fn at(path: &str) -> Option<Self> {
-        if let Some(protocol) = PROTOCOLS.into_iter().find(|protocol| protocol.path() == path) {
+        if let Some(protocol) = Protocol::ALL.into_iter().find(|protocol| protocol.path() == path) {
             return Some(Self::Requests(protocol));
         }
         match path {
@@ -39,10 +38,7 @@ impl Door {
     }
 
     pub(super) fn takes(&self, method: &Method) -> bool {
-        match self {
-            Self::Requests(_) => method == Method::POST,
-            Self::Models | Self::Model(_) | Self::Health => matches!(*method, Method::GET | Method::HEAD),
-        }
+        self.methods().split(", ").any(|known| known == method.as_str())
     }
 
     /// As the `Allow` header says it.

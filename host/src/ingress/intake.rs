@@ -13,6 +13,7 @@ use seawall_core::request::{Protocol, Request, RequestId};
 use seawall_core::trace::Trace;
 
 use super::admission::Place;
+use super::answer::X_SEAWALL_CHAOS;
 use super::{Ingress, body};
 use crate::shutdown::Phase;
 
@@ -20,9 +21,7 @@ use crate::shutdown::Phase;
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 /// The client's word against continued streams.
 const STRICT_HEADER: HeaderName = HeaderName::from_static("x-seawall-strict");
-/// An operator asks for the faults of this name.
-const CHAOS_HEADER: HeaderName = HeaderName::from_static("x-seawall-chaos");
-/// And proves to be one.
+/// Whoever asks for faults by [`X_SEAWALL_CHAOS`] proves to be an operator.
 const CHAOS_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-seawall-chaos-token");
 /// Longest name of faults.
 const CHAOS_NAME_BYTES: usize = 64;
@@ -70,17 +69,20 @@ impl Ingress {
 
     /// The faults that an operator asks for. Whoever asks without the right is told so, and never which part was wrong.
     fn chaos(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, ClientError> {
-        let Some(name) = headers.get(CHAOS_HEADER) else { return Ok(None) };
+        let Some(name) = headers.get(X_SEAWALL_CHAOS) else { return Ok(None) };
         let token = headers.get(CHAOS_TOKEN_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !self.config.load().chaos.may_opt_in(token) {
             let message = "x-seawall-chaos needs an operator's token in x-seawall-chaos-token";
-            return Err(ClientError::new(403, "chaos_not_allowed", message).with_param(CHAOS_HEADER.as_str()));
+            return Err(
+                ClientError::new(403, "chaos_not_allowed", message).with_param(X_SEAWALL_CHAOS.as_str())
+            );
         }
         let good = |name: &&str| !name.is_empty() && name.len() <= CHAOS_NAME_BYTES;
         let name = name.to_str().ok().map(str::trim).filter(good);
         let message = "x-seawall-chaos must be a name of at most 64 letters";
-        name.map(|name| Some(Arc::from(name)))
-            .ok_or_else(|| ClientError::new(400, "invalid_header", message).with_param(CHAOS_HEADER.as_str()))
+        name.map(|name| Some(Arc::from(name))).ok_or_else(|| {
+            ClientError::new(400, "invalid_header", message).with_param(X_SEAWALL_CHAOS.as_str())
+        })
     }
 
     async fn read(

@@ -16,7 +16,6 @@ use super::super::figures::{Histogram, Label, REQUEST_TIMES, Sheet};
 use super::super::names::{self, key};
 use super::super::otlp::Sampler;
 
-const PROTOCOLS: [Protocol; 3] = [Protocol::Chat, Protocol::Messages, Protocol::Embeddings];
 /// Statuses 100 to 599.
 const STATUSES: u16 = 500;
 const FIRST_STATUS: u16 = 100;
@@ -28,7 +27,7 @@ const CLIENT_LEFT: u16 = 499;
 /// The data port in numbers.
 #[derive(Debug)]
 pub(crate) struct HttpFigures {
-    routes: [Arc<Route>; PROTOCOLS.len()],
+    routes: [Arc<Route>; Protocol::ALL.len()],
     counts: AtomicBool,
     /// Set where spans are recorded.
     sampler: OnceLock<Sampler>,
@@ -54,7 +53,7 @@ pub(crate) struct Visit {
 
 impl Default for HttpFigures {
     fn default() -> Self {
-        let routes = PROTOCOLS.map(|protocol| {
+        let routes = Protocol::ALL.map(|protocol| {
             let path = protocol.path();
             let durations = (0..STATUSES).map(|_| OnceLock::new()).collect();
             Arc::new(Route { path, active: AtomicU64::new(0), durations })

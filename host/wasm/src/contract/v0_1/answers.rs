@@ -266,9 +266,8 @@ fn is_token(name: &str) -> bool {
 
 /// Protocols of this host among those that the adapter names; later kinds are passed over.
 pub(crate) fn protocols(names: &[String]) -> Checked<Vec<Protocol>> {
-    let known = [Protocol::Chat, Protocol::Messages, Protocol::Embeddings];
     let accepted: Vec<_> =
-        known.into_iter().filter(|p| names.iter().any(|name| name == p.as_str())).collect();
+        Protocol::ALL.into_iter().filter(|p| names.iter().any(|name| name == p.as_str())).collect();
     if accepted.is_empty() {
         let names: Vec<_> = names.iter().take(8).map(|name| cut(name)).collect();
         return Err(Problem::new(Code::UnknownProtocol, format!("it accepts only: {}", names.join(", "))));
