@@ -32,7 +32,7 @@ pub(crate) struct MessageReader {
     blocks: Vec<(u64, Block)>,
     calls: u32,
     json_answers: u32,
-    usage: Json,
+    usage: Json<'static>,
 }
 
 /// A content block that is being written.
@@ -68,8 +68,7 @@ impl MessageReader {
     }
 
     /// A message that came whole.
-    pub(crate) fn whole(&mut self, message: &mut Json, out: &mut Vec<StreamEvent>) {
-        // The one count there is, is told at the end.
+    pub(crate) fn whole(&mut self, message: &mut Json<'_>, out: &mut Vec<StreamEvent>) {
         Self::head(message, out);
         if let Some(Json::List(blocks)) = message.get_mut("content") {
             for (at, block) in (0..).zip(blocks) {
@@ -83,22 +82,23 @@ impl MessageReader {
                 self.close(at, out);
             }
         }
-        self.end(message, message.get("usage"), out);
+        tell(message.get("usage"), out);
+        self.finish(message, out);
     }
 
     /// The message's head: its id, its model, its first counts.
-    pub(crate) fn start(&mut self, message: &Json, out: &mut Vec<StreamEvent>) {
+    pub(crate) fn start(&mut self, message: &Json<'_>, out: &mut Vec<StreamEvent>) {
         Self::head(message, out);
         self.count(message.get("usage"), out);
     }
 
-    fn head(message: &Json, out: &mut Vec<StreamEvent>) {
+    fn head(message: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let (id, model) = (message.text("id"), message.text("model"));
         out.push(Event::Start(Start { id: id.map(str::to_owned), model: model.map(str::to_owned) }).of(0));
     }
 
     /// A block begins, with whatever it already holds.
-    pub(crate) fn open(&mut self, at: u64, block: &Json, out: &mut Vec<StreamEvent>) {
+    pub(crate) fn open(&mut self, at: u64, block: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let kind = match block.text("type") {
             Some("text") => {
                 say(block.text("text"), out);
@@ -123,8 +123,8 @@ impl MessageReader {
         }
     }
 
-    fn open_call(&mut self, block: &Json, out: &mut Vec<StreamEvent>) -> Block {
-        let at_start = block.get("input").filter(|input| !input.is_empty()).map(Json::to_string);
+    fn open_call(&mut self, block: &Json<'_>, out: &mut Vec<StreamEvent>) -> Block {
+        let at_start = block.get("input").filter(|input| !input.is_empty()).map(Json::to_text);
         let input = Input { at_start, has_pieces: false };
         let name = block.text("name").unwrap_or_default();
         if self.translates && name == JSON_ANSWER {
@@ -142,7 +142,7 @@ impl MessageReader {
     }
 
     /// A piece of a block.
-    pub(crate) fn piece(&mut self, at: u64, delta: &Json, out: &mut Vec<StreamEvent>) {
+    pub(crate) fn piece(&mut self, at: u64, delta: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let Some((_, block)) = self.blocks.iter_mut().find(|(open, _)| *open == at) else { return };
         match (block, delta.text("type")) {
             (Block::Text, Some("text_delta")) => say(delta.text("text"), out),
@@ -182,12 +182,16 @@ impl MessageReader {
     }
 
     /// The message's tail: why it ended, its last counts.
-    pub(crate) fn end(&mut self, tail: &Json, counts: Option<&Json>, out: &mut Vec<StreamEvent>) {
+    pub(crate) fn end(&mut self, tail: &Json<'_>, counts: Option<&Json<'_>>, out: &mut Vec<StreamEvent>) {
         self.count(counts, out);
+        self.finish(tail, out);
+    }
+
+    fn finish(&self, tail: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let Some(native) = tail.text("stop_reason") else { return };
         if let Some(words) = tail.at(&["stop_details", "explanation"]).and_then(Json::as_text) {
             let refusal = Json::object().with("delta", Json::object().with("refusal", words));
-            out.push(Event::RawChoice(refusal.to_string()).of(0));
+            out.push(Event::RawChoice(refusal.to_text()).of(0));
         }
         let reason = match native {
             "tool_use" if self.json_answers > 0 && self.calls == 0 => FinishReason::Stop,
@@ -197,17 +201,15 @@ impl MessageReader {
         out.push(Event::Finish(Finish { reason, native: Some(native.to_owned()), stop_sequence }).of(0));
     }
 
-    fn count(&mut self, counts: Option<&Json>, out: &mut Vec<StreamEvent>) {
+    fn count(&mut self, counts: Option<&Json<'_>>, out: &mut Vec<StreamEvent>) {
         let Some(counts) = counts else { return };
         usage::merge(&mut self.usage, counts);
-        if let Some(usage) = usage::read(&self.usage) {
-            out.push(Event::Usage(usage).of(0));
-        }
+        tell(Some(&self.usage), out);
     }
 }
 
 impl Input {
-    fn piece<'a>(&mut self, delta: &'a Json) -> Option<&'a str> {
+    fn piece<'a>(&mut self, delta: &'a Json<'_>) -> Option<&'a str> {
         let piece = delta.text("partial_json").filter(|piece| !piece.is_empty())?;
         self.has_pieces = true;
         Some(piece)
@@ -217,6 +219,10 @@ impl Input {
     fn rest(self) -> Option<String> {
         (!self.has_pieces).then(|| self.at_start.unwrap_or_else(|| "{}".to_owned()))
     }
+}
+
+fn tell(counts: Option<&Json<'_>>, out: &mut Vec<StreamEvent>) {
+    out.extend(counts.and_then(usage::read).map(|usage| Event::Usage(usage).of(0)));
 }
 
 fn say(text: Option<&str>, out: &mut Vec<StreamEvent>) {

@@ -35,7 +35,7 @@ fn failure(fail: &FailShape) -> Reply {
     if fail.in_stream {
         return sse(format!("event: error\ndata: {body}\n\n"));
     }
-    let mut reply = json(status, body.to_string());
+    let mut reply = json(status, body.to_text());
     if let Some(value) = &fail.retry_after {
         reply.headers.push(headers::header("retry-after", value.as_str()));
     }
@@ -66,12 +66,12 @@ fn plain(answer: &AnswerShape) -> Reply {
     let block = Json::object().with("type", "text").with("text", answer.text.as_str());
     let content = if answer.text.is_empty() { Vec::new() } else { vec![block] };
     let message = message(content, Json::from(stop_reason(answer.finish)), written(answer));
-    json(200, message.to_string())
+    json(200, message.to_text())
 }
 
 fn stream(answer: &AnswerShape) -> Reply {
     let mut body = String::new();
-    let mut event = |kind: &str, members: Json| {
+    let mut event = |kind: &str, members: Json<'_>| {
         let Json::Object(members) = members else { return };
         let mut data = Json::object().with("type", kind);
         for (name, value) in members {
@@ -97,7 +97,7 @@ fn stream(answer: &AnswerShape) -> Reply {
     sse(body)
 }
 
-fn message(content: Vec<Json>, stop_reason: Json, output_tokens: u32) -> Json {
+fn message<'a>(content: Vec<Json<'a>>, stop_reason: Json<'a>, output_tokens: u32) -> Json<'a> {
     Json::object()
         .with("id", "msg_simulated")
         .with("type", "message")

@@ -11,7 +11,7 @@ pub(crate) fn classify(failure: &Failure) -> ProviderError {
 }
 
 /// Classifies a parsed error; a status under 400 says nothing, as inside a stream.
-pub(crate) fn read(body: &Json, status: u16, headers: &[Header]) -> ProviderError {
+pub(crate) fn read(body: &Json<'_>, status: u16, headers: &[Header]) -> ProviderError {
     let status = if status < 400 { 0 } else { status };
     let error = body.get("error").unwrap_or(body);
     let kind = error.text("type").unwrap_or_default();

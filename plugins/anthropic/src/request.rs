@@ -62,11 +62,11 @@ pub(crate) fn build(body: &dyn Body, target: &Target) -> Result<HttpRequest, Pro
 fn patch(body: &dyn Body, target: &Target) -> String {
     let asks_stream = body.member("stream").as_deref() == Some("true");
     let stream = (asks_stream != target.streaming).then_some(target.streaming);
-    Json::object().with("model", target.model.as_str()).with_some("stream", stream).to_string()
+    Json::object().with("model", target.model.as_str()).with_some("stream", stream).to_text()
 }
 
 /// A chat body as a messages body.
-pub(crate) fn translate(chat: &Json, target: &Target) -> Result<Json, ProviderError> {
+pub(crate) fn translate<'a>(chat: &'a Json<'_>, target: &'a Target) -> Result<Json<'a>, ProviderError> {
     let model = Model::of(&target.model);
     settings::refuse_unanswerable(chat)?;
     if settings::choices(chat) > 1 {
@@ -117,7 +117,7 @@ pub(crate) fn translate(chat: &Json, target: &Target) -> Result<Json, ProviderEr
 }
 
 /// The client's cap, lowered to what the model takes: more is an error there, and no promise anywhere.
-fn max_tokens(chat: &Json, target: &Target, model: Model) -> u32 {
+fn max_tokens(chat: &Json<'_>, target: &Target, model: Model) -> u32 {
     let in_body = chat.count("max_completion_tokens").or_else(|| chat.count("max_tokens"));
     let asked = target.max_output_tokens.or_else(|| in_body.map(|n| u32::try_from(n).unwrap_or(u32::MAX)));
     let asked = asked.unwrap_or_else(|| model.default_max_tokens());
@@ -125,7 +125,7 @@ fn max_tokens(chat: &Json, target: &Target, model: Model) -> u32 {
 }
 
 /// Chat temperatures reach 2, these reach 1. With a thinking budget the API takes none.
-fn sampling(chat: &Json, model: Model, by_budget: bool, request: &mut Json) {
+fn sampling(chat: &Json<'_>, model: Model, by_budget: bool, request: &mut Json<'_>) {
     if !model.takes_sampling() || by_budget {
         return;
     }
@@ -143,7 +143,7 @@ fn sampling(chat: &Json, model: Model, by_budget: bool, request: &mut Json) {
     }
 }
 
-fn stop_sequences(chat: &Json) -> Result<Vec<Json>, ProviderError> {
+fn stop_sequences<'a>(chat: &'a Json<'_>) -> Result<Vec<Json<'a>>, ProviderError> {
     let stops = settings::stops(chat)?;
     if stops.iter().any(|stop| stop.trim().is_empty()) {
         return Err(ProviderError::unsupported("stop", "this provider takes no stop sequence of blanks"));
@@ -152,7 +152,7 @@ fn stop_sequences(chat: &Json) -> Result<Vec<Json>, ProviderError> {
 }
 
 /// The API refuses user ids that look like an e-mail address or a phone number, and long ones.
-fn user_id(chat: &Json) -> Option<&str> {
+fn user_id<'a>(chat: &'a Json<'_>) -> Option<&'a str> {
     const LONGEST: usize = 256;
     let user = chat.text("safety_identifier").or_else(|| chat.text("user"))?;
     let personal = user.contains('@') || !user.contains(|c: char| c.is_ascii_alphabetic());

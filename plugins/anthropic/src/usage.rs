@@ -4,19 +4,19 @@ use seawall_plugin::adapter::Usage;
 use seawall_translate::Json;
 
 /// A stream tells its counts twice; later ones replace earlier ones member by member.
-pub(crate) fn merge(known: &mut Json, update: &Json) {
+pub(crate) fn merge(known: &mut Json<'static>, update: &Json<'_>) {
     if !known.is_object() {
         *known = Json::object();
     }
     for (name, value) in update.members().unwrap_or_default() {
         if *value != Json::Null {
-            known.set(name.clone(), value);
+            known.set(name.clone().into_owned(), value.to_own());
         }
     }
 }
 
 /// The contract's record; `None` when there are no counts.
-pub(crate) fn read(usage: &Json) -> Option<Usage> {
+pub(crate) fn read(usage: &Json<'_>) -> Option<Usage> {
     let input = usage.count("input_tokens");
     let output = usage.count("output_tokens");
     if input.is_none() && output.is_none() {
@@ -33,6 +33,6 @@ pub(crate) fn read(usage: &Json) -> Option<Usage> {
         reasoning_tokens: usage
             .get("output_tokens_details")
             .and_then(|details| details.count("thinking_tokens")),
-        native: Some(usage.to_string()),
+        native: Some(usage.to_text()),
     })
 }

@@ -36,7 +36,7 @@ pub(crate) struct ChunkReader {
 
 impl ChunkReader {
     /// A reply or a piece of one. After a failure nothing is read any more.
-    pub(crate) fn chunk(&mut self, chunk: &Json, out: &mut Vec<StreamEvent>) {
+    pub(crate) fn chunk(&mut self, chunk: &Json<'_>, out: &mut Vec<StreamEvent>) {
         if self.failed {
             return;
         }
@@ -72,7 +72,7 @@ impl ChunkReader {
         }
     }
 
-    fn start(&mut self, chunk: &Json, out: &mut Vec<StreamEvent>) {
+    fn start(&mut self, chunk: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let (id, model) = (chunk.text("responseId"), chunk.text("modelVersion"));
         if self.started || (id.is_none() && model.is_none()) {
             return;
@@ -82,7 +82,7 @@ impl ChunkReader {
         out.push(Event::Start(Start { id: self.id.clone(), model: model.map(str::to_owned) }).of(0));
     }
 
-    fn candidate(&mut self, candidate: &Json, out: &mut Vec<StreamEvent>) {
+    fn candidate(&mut self, candidate: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let at = index(candidate);
         let Some(content) = candidate.get("content") else { return };
         for part in content.list("parts") {
@@ -92,7 +92,7 @@ impl ChunkReader {
 
     /// Code that the provider ran, its results and the like have no place in a chat answer. Nor has the signature of
     /// plain text, which the API does not insist on.
-    fn part(&mut self, at: u32, part: &Json, out: &mut Vec<StreamEvent>) {
+    fn part(&mut self, at: u32, part: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let signature = part.text("thoughtSignature").filter(|signature| !signature.is_empty());
         if let Some(call) = part.get("functionCall") {
             return self.call(at, call, signature, out);
@@ -107,9 +107,9 @@ impl ChunkReader {
         out.push(what.of(at));
     }
 
-    fn call(&mut self, at: u32, call: &Json, signature: Option<&str>, out: &mut Vec<StreamEvent>) {
+    fn call(&mut self, at: u32, call: &Json<'_>, signature: Option<&str>, out: &mut Vec<StreamEvent>) {
         let Some(number) = self.next_call(at) else { return };
-        let arguments = call.get("args").map_or_else(|| "{}".to_owned(), Json::to_string);
+        let arguments = call.get("args").map_or_else(|| "{}".to_owned(), Json::to_text);
         let delta = ToolDelta {
             index: number,
             id: Some(call.text("id").map_or_else(|| self.made_up_id(at, number), str::to_owned)),
@@ -137,7 +137,7 @@ impl ChunkReader {
         format!("call_{answer}_{at}_{number}")
     }
 
-    fn end(&mut self, candidate: &Json, out: &mut Vec<StreamEvent>) {
+    fn end(&mut self, candidate: &Json<'_>, out: &mut Vec<StreamEvent>) {
         let Some(native) = finish::word(candidate) else { return };
         if self.failed {
             return;
@@ -166,12 +166,12 @@ impl ChunkReader {
     }
 }
 
-fn index(candidate: &Json) -> u32 {
+fn index(candidate: &Json<'_>) -> u32 {
     candidate.count("index").and_then(|index| u32::try_from(index).ok()).unwrap_or(0)
 }
 
 /// The API counts thoughts beside the candidates, the contract counts them in.
-fn usage(counts: &Json) -> Option<Usage> {
+fn usage(counts: &Json<'_>) -> Option<Usage> {
     let prompt = counts.count("promptTokenCount");
     let candidates = counts.count("candidatesTokenCount");
     let thoughts = counts.count("thoughtsTokenCount");
@@ -184,6 +184,6 @@ fn usage(counts: &Json) -> Option<Usage> {
         cache_read_tokens: counts.count("cachedContentTokenCount"),
         cache_write_tokens: None,
         reasoning_tokens: thoughts,
-        native: Some(counts.to_string()),
+        native: Some(counts.to_text()),
     })
 }

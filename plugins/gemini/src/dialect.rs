@@ -41,13 +41,13 @@ fn failure(fail: &FailShape) -> Reply {
         // The API ends a stream with the bare object.
         return sse(format!("data: {body}\n\n"));
     }
-    json(code, body.to_string())
+    json(code, body.to_text())
 }
 
 /// The API has no retry header: the hint stands among the details.
-fn details(fail: &FailShape) -> Vec<Json> {
+fn details(fail: &FailShape) -> Vec<Json<'static>> {
     let detail = |kind: &str| Json::object().with("@type", format!("type.googleapis.com/google.rpc.{kind}"));
-    let quota = |id: &str| {
+    let quota = |id: &'static str| {
         let violation = Json::object().with("quotaId", id);
         detail("QuotaFailure").with("violations", vec![violation])
     };
@@ -95,14 +95,14 @@ fn answer(answer: &AnswerShape) -> Reply {
     if !answer.streaming {
         return reply(&[chunk(&answer.text, finish, answer.text.len())], false);
     }
-    let mut chunks: Vec<Json> =
+    let mut chunks: Vec<Json<'_>> =
         answer.text.split_inclusive(' ').map(|piece| chunk(piece, None, piece.len())).collect();
     chunks.push(chunk("", finish, answer.text.len()));
     reply(&chunks, true)
 }
 
 /// Four bytes are taken for a token.
-fn chunk(text: &str, finish: Option<&str>, bytes: usize) -> Json {
+fn chunk<'a>(text: &'a str, finish: Option<&'a str>, bytes: usize) -> Json<'a> {
     let content = Json::object().with("parts", vec![Json::object().with("text", text)]).with("role", "model");
     let candidate =
         Json::object().with("content", content).with_some("finishReason", finish).with("index", 0_u32);
@@ -124,11 +124,11 @@ fn finish_word(finish: FinishReason) -> &'static str {
     }
 }
 
-fn reply(chunks: &[Json], streaming: bool) -> Reply {
+fn reply(chunks: &[Json<'_>], streaming: bool) -> Reply {
     if streaming {
         return sse(chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect());
     }
-    json(200, chunks.first().map(Json::to_string).unwrap_or_default())
+    json(200, chunks.first().map(Json::to_text).unwrap_or_default())
 }
 
 fn json(status: u16, body: String) -> Reply {

@@ -7,12 +7,12 @@ use seawall_translate::Json;
 /// Classifies a reply or an event.
 pub(crate) fn classify(failure: &Failure) -> ProviderError {
     let body = Json::parse(&failure.data).unwrap_or_default();
-    let body = body.as_list().and_then(<[Json]>::first).unwrap_or(&body);
+    let body = body.as_list().and_then(<[Json<'_>]>::first).unwrap_or(&body);
     read(body, failure.status.unwrap_or(0), &failure.headers)
 }
 
 /// Classifies a parsed error; a status under 400 says nothing, as inside a stream.
-pub(crate) fn read(body: &Json, status: u16, headers: &[Header]) -> ProviderError {
+pub(crate) fn read(body: &Json<'_>, status: u16, headers: &[Header]) -> ProviderError {
     let error = Details(body.get("error").unwrap_or(body));
     let in_body = error.0.count("code").and_then(|code| u16::try_from(code).ok());
     let status = Some(status).filter(|status| *status >= 400).or(in_body);
@@ -37,10 +37,10 @@ pub(crate) fn read(body: &Json, status: u16, headers: &[Header]) -> ProviderErro
 }
 
 /// An error with its typed details.
-struct Details<'a>(&'a Json);
+struct Details<'a>(&'a Json<'a>);
 
 impl<'a> Details<'a> {
-    fn of_type(&self, kind: &str) -> impl Iterator<Item = &'a Json> {
+    fn of_type(&self, kind: &str) -> impl Iterator<Item = &'a Json<'a>> {
         self.0.list("details").iter().filter(move |detail| {
             detail.text("@type").and_then(|name| name.rsplit('.').next()).is_some_and(|name| name == kind)
         })

@@ -34,16 +34,16 @@ const BLOCK_WORDS: [&str; 6] =
     ["BLOCK_REASON_UNSPECIFIED", "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY"];
 
 /// The candidate's word for its end; `None` while it goes on.
-pub(crate) fn word(candidate: &Json) -> Option<String> {
+pub(crate) fn word(candidate: &Json<'_>) -> Option<String> {
     named(candidate, "finishReason", &WORDS).filter(|word| word != "FINISH_REASON_UNSPECIFIED")
 }
 
 /// The word for a refusal of the prompt.
-pub(crate) fn block_word(feedback: &Json) -> Option<String> {
+pub(crate) fn block_word(feedback: &Json<'_>) -> Option<String> {
     named(feedback, "blockReason", &BLOCK_WORDS)
 }
 
-fn named(object: &Json, member: &str, words: &[&str]) -> Option<String> {
+fn named(object: &Json<'_>, member: &str, words: &[&str]) -> Option<String> {
     if let Some(word) = object.text(member) {
         return Some(word.to_owned());
     }

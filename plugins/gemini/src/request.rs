@@ -14,14 +14,15 @@ use crate::models::Model;
 
 /// Writes the upstream request for a chat body.
 pub(crate) fn build(body: &dyn Body, target: &Target) -> Result<HttpRequest, ProviderError> {
-    let chat = Json::parse(&body.json())
+    let json = body.json();
+    let chat = Json::parse(&json)
         .map_err(|e| ProviderError::bad_request(format!("the request body is not JSON: {e}")))?;
     let method = if target.streaming { "streamGenerateContent?alt=sse" } else { "generateContent" };
     Ok(post(format!("{}:{method}", model_path(&target.model)), &translate(&chat, target)?))
 }
 
 /// A chat body as the API's own.
-pub(crate) fn translate(chat: &Json, target: &Target) -> Result<Json, ProviderError> {
+pub(crate) fn translate<'a>(chat: &'a Json<'_>, target: &'a Target) -> Result<Json<'a>, ProviderError> {
     let model = Model::of(&target.model);
     settings::refuse_unanswerable(chat)?;
     if settings::choices(chat) > 1 && !model.capabilities().choices {
@@ -50,7 +51,7 @@ pub(crate) fn translate(chat: &Json, target: &Target) -> Result<Json, ProviderEr
 }
 
 /// A JSON request whose reply may come as events or as one list.
-pub(crate) fn post(path_and_query: String, body: &Json) -> HttpRequest {
+pub(crate) fn post(path_and_query: String, body: &Json<'_>) -> HttpRequest {
     HttpRequest {
         method: "POST".to_owned(),
         path_and_query,

@@ -3,8 +3,10 @@
 //! Order carries meaning here: models fill a schema in the order of its properties, and a call's arguments should come
 //! out as they went in. The usual map either sorts its members or needs a random seed, which a component does not get.
 //! Members are found by a linear search, which is fine for the handful that protocol objects have.
+//!
+//! Texts are borrowed, from the body that was read or from the code that knows them: most of them go on as they came, and
+//! in a component an allocation is dear. Only what was escaped, or made here, is owned.
 
-mod words;
 mod write;
 
 use std::borrow::Cow;
@@ -13,10 +15,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use words::{ReadName, word};
-
-/// A member's name, or a text. Those that the code knows are not copied.
-pub type Word = Cow<'static, str>;
+/// A member's name, or a text.
+pub type Word<'a> = Cow<'a, str>;
 
 /// Room for what most lists of a body hold, and most objects: growing costs an allocation and a copy each time.
 const FEW: usize = 2;
@@ -24,7 +24,7 @@ const SEVERAL: usize = 8;
 
 /// Any JSON value.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Json {
+pub enum Json<'a> {
     /// `null`; readers treat it like an absent member.
     #[default]
     Null,
@@ -33,14 +33,14 @@ pub enum Json {
     /// A number.
     Number(Number),
     /// A string.
-    Text(Word),
+    Text(Word<'a>),
     /// An array.
-    List(Vec<Json>),
+    List(Vec<Json<'a>>),
     /// An object, its members in order; of two with one name the last counts.
-    Object(Vec<(Word, Json)>),
+    Object(Vec<(Word<'a>, Json<'a>)>),
 }
 
-impl Json {
+impl<'a> Json<'a> {
     /// An object to add members to.
     pub fn object() -> Self {
         Self::Object(Vec::with_capacity(SEVERAL))
@@ -50,20 +50,20 @@ impl Json {
     ///
     /// # Errors
     /// Where and why it is no JSON.
-    pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
     }
 
     /// The same object with one more member at its end.
     #[must_use]
-    pub fn with(mut self, name: impl Into<Word>, value: impl Into<Self>) -> Self {
+    pub fn with(mut self, name: impl Into<Word<'a>>, value: impl Into<Self>) -> Self {
         self.push(name, value);
         self
     }
 
     /// The same object with one more member, if there is a value for it.
     #[must_use]
-    pub fn with_some(self, name: impl Into<Word>, value: Option<impl Into<Self>>) -> Self {
+    pub fn with_some(self, name: impl Into<Word<'a>>, value: Option<impl Into<Self>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -71,14 +71,14 @@ impl Json {
     }
 
     /// Adds a member at the end; anything but an object stays as it is.
-    pub fn push(&mut self, name: impl Into<Word>, value: impl Into<Self>) {
+    pub fn push(&mut self, name: impl Into<Word<'a>>, value: impl Into<Self>) {
         if let Self::Object(members) = self {
             members.push((name.into(), value.into()));
         }
     }
 
     /// Replaces a member where it stands, or adds it at the end.
-    pub fn set(&mut self, name: impl Into<Word>, value: impl Into<Self>) {
+    pub fn set(&mut self, name: impl Into<Word<'a>>, value: impl Into<Self>) {
         let name = name.into();
         match self.get_mut(&name) {
             Some(place) => *place = value.into(),
@@ -149,7 +149,7 @@ impl Json {
     }
 
     /// The members, if it is an object.
-    pub fn members(&self) -> Option<&[(Word, Self)]> {
+    pub fn members(&self) -> Option<&[(Word<'a>, Self)]> {
         if let Self::Object(members) = self { Some(members) } else { None }
     }
 
@@ -172,6 +172,11 @@ impl Json {
         self.to_bytes_of_about(write::room_for(self))
     }
 
+    /// As text.
+    pub fn to_text(&self) -> String {
+        String::from_utf8(self.to_bytes()).unwrap_or_default()
+    }
+
     /// As bytes of a body of which is known about how long it becomes.
     pub fn to_bytes_of_about(&self, length: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(length);
@@ -186,76 +191,105 @@ impl Json {
             _ => None,
         }
     }
+
+    /// The same value, borrowing its texts from this one.
+    pub fn lend(&self) -> Json<'_> {
+        self.each_word(&|word| Cow::Borrowed(word))
+    }
+
+    /// The same value with texts of its own, for what outlives the body that it was read from.
+    pub fn to_own(&self) -> Json<'static> {
+        self.each_word(&|word| Cow::Owned(word.clone().into_owned()))
+    }
+
+    fn each_word<'s, 'w>(&'s self, word: &impl Fn(&'s Word<'a>) -> Word<'w>) -> Json<'w> {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(flag) => Json::Bool(*flag),
+            Self::Number(number) => Json::Number(number.clone()),
+            Self::Text(text) => Json::Text(word(text)),
+            Self::List(items) => items.iter().map(|item| item.each_word(word)).collect(),
+            Self::Object(members) => Json::Object(
+                members.iter().map(|(name, value)| (word(name), value.each_word(word))).collect(),
+            ),
+        }
+    }
 }
 
-impl fmt::Display for Json {
+impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.to_bytes()).map_err(|_| fmt::Error)?)
+        f.write_str(&self.to_text())
     }
 }
 
-impl From<&str> for Json {
-    fn from(text: &str) -> Self {
-        Self::Text(word(text))
+impl<'a> From<&'a str> for Json<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
     }
 }
 
-impl From<String> for Json {
+impl<'a> From<Cow<'a, str>> for Json<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<String> for Json<'_> {
     fn from(text: String) -> Self {
         Self::Text(Cow::Owned(text))
     }
 }
 
-impl From<bool> for Json {
+impl From<bool> for Json<'_> {
     fn from(flag: bool) -> Self {
         Self::Bool(flag)
     }
 }
 
-impl From<u32> for Json {
+impl From<u32> for Json<'_> {
     fn from(number: u32) -> Self {
         Self::Number(number.into())
     }
 }
 
-impl From<u64> for Json {
+impl From<u64> for Json<'_> {
     fn from(number: u64) -> Self {
         Self::Number(number.into())
     }
 }
 
-impl From<i32> for Json {
+impl From<i32> for Json<'_> {
     fn from(number: i32) -> Self {
         Self::Number(number.into())
     }
 }
 
 /// What is no number in JSON becomes `null`.
-impl From<f64> for Json {
+impl From<f64> for Json<'_> {
     fn from(number: f64) -> Self {
         Number::from_f64(number).map_or(Self::Null, Self::Number)
     }
 }
 
-impl From<Vec<Json>> for Json {
-    fn from(items: Vec<Json>) -> Self {
+impl<'a> From<Vec<Json<'a>>> for Json<'a> {
+    fn from(items: Vec<Json<'a>>) -> Self {
         Self::List(items)
     }
 }
 
-impl From<&Json> for Json {
-    fn from(value: &Json) -> Self {
-        value.clone()
+impl<'a> From<&'a Json<'_>> for Json<'a> {
+    fn from(value: &'a Json<'_>) -> Self {
+        value.lend()
     }
 }
 
-impl FromIterator<Json> for Json {
-    fn from_iter<I: IntoIterator<Item = Json>>(items: I) -> Self {
+impl<'a> FromIterator<Json<'a>> for Json<'a> {
+    fn from_iter<I: IntoIterator<Item = Json<'a>>>(items: I) -> Self {
         Self::List(items.into_iter().collect())
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)
     }
@@ -264,41 +298,45 @@ impl<'de> Deserialize<'de> for Json {
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
-    type Value = Json;
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Json, E> {
+    fn visit_bool<E>(self, flag: bool) -> Result<Json<'de>, E> {
         Ok(Json::Bool(flag))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
         Ok(Json::Number(number.into()))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
         Ok(Json::Number(number.into()))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
         Ok(Json::from(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
         Ok(Json::from(text))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::from(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json<'de>, E> {
         Ok(Json::from(text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
         let mut list = Vec::with_capacity(FEW);
         while let Some(item) = items.next_element()? {
             list.push(item);
@@ -306,12 +344,39 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Json::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json<'de>, A::Error> {
         let mut object = Vec::with_capacity(SEVERAL);
-        while let Some((ReadName(name), value)) = members.next_entry()? {
+        while let Some((Name(name), value)) = members.next_entry()? {
             object.push((name, value));
         }
         Ok(Json::Object(object))
+    }
+}
+
+/// A member's name while it is read.
+struct Name<'a>(Word<'a>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor).map(Self)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Word<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Word<'de>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Word<'de>, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Part<'a> {
     /// What it is.
     pub content: Content<'a>,
     /// The client's own part, for extensions; none when the content was a bare string.
-    pub raw: Option<&'a Json>,
+    pub raw: Option<&'a Json<'a>>,
 }
 
 /// What a part is.
@@ -65,7 +65,7 @@ pub struct Call<'a> {
     /// The function.
     pub name: &'a str,
     /// Its arguments, always an object.
-    pub arguments: Json,
+    pub arguments: Json<'a>,
     /// Provider state.
     pub opaque: Option<&'a str>,
 }
@@ -100,14 +100,14 @@ pub struct ToolResult<'a> {
 /// # Errors
 /// `bad-request` for what is no message, `unsupported-parameter` for content that is no text, image, sound, video or
 /// inline file; both name the place.
-pub fn messages(body: &Json) -> Result<Vec<Message<'_>>, ProviderError> {
+pub fn messages<'a>(body: &'a Json<'_>) -> Result<Vec<Message<'a>>, ProviderError> {
     let Some(list) = body.get("messages").and_then(Json::as_list) else {
         return Err(wrong("messages", "messages must be a list"));
     };
     list.iter().enumerate().map(|(i, message)| read(format_args!("messages[{i}]"), message)).collect()
 }
 
-fn read<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Message<'a>, ProviderError> {
+fn read<'a>(at: Arguments<'_>, message: &'a Json<'_>) -> Result<Message<'a>, ProviderError> {
     let parts = parts(at, message)?;
     match message.text("role") {
         Some("system" | "developer") => Ok(Message::System(parts)),
@@ -132,7 +132,7 @@ fn read<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Message<'a>, Provide
     }
 }
 
-fn parts<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Vec<Part<'a>>, ProviderError> {
+fn parts<'a>(at: Arguments<'_>, message: &'a Json<'_>) -> Result<Vec<Part<'a>>, ProviderError> {
     match message.get("content") {
         None => Ok(Vec::new()),
         Some(Json::Text(text)) if text.is_empty() => Ok(Vec::new()),
@@ -151,7 +151,7 @@ fn parts<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Vec<Part<'a>>, Prov
 }
 
 /// `None` for what may be left out: empty text, and reasoning that stands among the content.
-fn content<'a>(at: Arguments<'_>, part: &'a Json) -> Result<Option<Content<'a>>, ProviderError> {
+fn content<'a>(at: Arguments<'_>, part: &'a Json<'_>) -> Result<Option<Content<'a>>, ProviderError> {
     let media = match part.text("type") {
         Some("text" | "input_text" | "output_text") => return Ok(non_empty(part.text("text"))),
         Some("refusal") => return Ok(non_empty(part.text("refusal"))),
@@ -197,7 +197,7 @@ fn linked<'a>(kind: Kind, url: Option<&'a str>, name: Option<&'a str>) -> Option
     Some(Media { kind, source, name })
 }
 
-fn sound(part: &Json) -> Option<Media<'_>> {
+fn sound<'a>(part: &'a Json<'_>) -> Option<Media<'a>> {
     let audio = part.get("input_audio")?;
     let mime = match audio.text("format")? {
         "wav" => "audio/wav",
@@ -210,7 +210,7 @@ fn sound(part: &Json) -> Option<Media<'_>> {
     Some(Media { kind: Kind::Audio, source: Source::Inline { mime, data: audio.text("data")? }, name: None })
 }
 
-fn calls<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Vec<Call<'a>>, ProviderError> {
+fn calls<'a>(at: Arguments<'_>, message: &'a Json<'_>) -> Result<Vec<Call<'a>>, ProviderError> {
     let mut calls = Vec::new();
     for (i, call) in message.list("tool_calls").iter().enumerate() {
         let function = call.get("function");
@@ -225,7 +225,7 @@ fn calls<'a>(at: Arguments<'_>, message: &'a Json) -> Result<Vec<Call<'a>>, Prov
 
 /// Providers want an object. What a model once wrote otherwise is kept under a name, not lost and not refused: the
 /// conversation has to go on.
-fn arguments(value: Option<&Json>) -> Json {
+fn arguments<'a>(value: Option<&'a Json<'_>>) -> Json<'a> {
     let parsed = match value {
         None => return Json::object(),
         Some(Json::Text(text)) if text.trim().is_empty() => return Json::object(),
@@ -233,14 +233,14 @@ fn arguments(value: Option<&Json>) -> Json {
             Ok(parsed) => parsed,
             Err(_) => return Json::object().with("invalid_json", text.as_ref()),
         },
-        Some(other) => other.clone(),
+        Some(other) => other.lend(),
     };
     if parsed.is_object() { parsed } else { Json::object().with("value", parsed) }
 }
 
 /// `thinking_blocks`; what has no signature is of no use to a provider.
-fn thoughts(message: &Json) -> Vec<Thought<'_>> {
-    let read = |block| match Json::text(block, "type")? {
+fn thoughts<'a>(message: &'a Json<'_>) -> Vec<Thought<'a>> {
+    let read = |block: &'a Json<'_>| match Json::text(block, "type")? {
         "thinking" => Some(Thought::Signed {
             text: block.text("thinking").unwrap_or_default(),
             signature: block.text("signature").filter(|s| !s.is_empty())?,

@@ -23,11 +23,11 @@ pub fn is_unmarked(opaque: &str) -> bool {
 
 /// Where a tool call carries its state: the member that Google's own chat endpoint uses, so that clients which keep
 /// that one keep ours. It needs no mark, for no other provider looks at it.
-pub fn of_call(call: &Json) -> Option<&str> {
+pub fn of_call<'a>(call: &'a Json<'_>) -> Option<&'a str> {
     call.at(&["extra_content", "google", "thought_signature"])?.as_text()
 }
 
 /// A call's state as a member of the call.
-pub fn for_call(opaque: &str) -> Json {
+pub fn for_call(opaque: &str) -> Json<'_> {
     Json::object().with("google", Json::object().with("thought_signature", opaque))
 }

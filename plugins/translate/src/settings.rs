@@ -37,7 +37,7 @@ pub enum Format<'a> {
         /// What it is for.
         description: Option<&'a str>,
         /// The schema.
-        schema: &'a Json,
+        schema: &'a Json<'a>,
     },
 }
 
@@ -45,7 +45,7 @@ pub enum Format<'a> {
 ///
 /// # Errors
 /// `bad-request` for a word that is none.
-pub fn effort(body: &Json) -> Result<Option<Effort>, ProviderError> {
+pub fn effort(body: &Json<'_>) -> Result<Option<Effort>, ProviderError> {
     let Some(word) = body.text("reasoning_effort").or_else(|| body.at(&["reasoning", "effort"])?.as_text())
     else {
         return Ok(None);
@@ -70,7 +70,7 @@ pub fn effort(body: &Json) -> Result<Option<Effort>, ProviderError> {
 ///
 /// # Errors
 /// `bad-request` when it is neither.
-pub fn stops(body: &Json) -> Result<Vec<&str>, ProviderError> {
+pub fn stops<'a>(body: &'a Json<'_>) -> Result<Vec<&'a str>, ProviderError> {
     match body.get("stop") {
         None => Ok(Vec::new()),
         Some(Json::Text(one)) => Ok(vec![one.as_ref()]),
@@ -86,7 +86,7 @@ pub fn stops(body: &Json) -> Result<Vec<&str>, ProviderError> {
 ///
 /// # Errors
 /// `bad-request` for a kind that does not exist or a schema that is missing.
-pub fn format(body: &Json) -> Result<Format<'_>, ProviderError> {
+pub fn format<'a>(body: &'a Json<'_>) -> Result<Format<'a>, ProviderError> {
     let Some(format) = body.get("response_format") else { return Ok(Format::Text) };
     match format.text("type") {
         Some("text") => Ok(Format::Text),
@@ -108,7 +108,7 @@ pub fn format(body: &Json) -> Result<Format<'_>, ProviderError> {
 }
 
 /// Choices asked for.
-pub fn choices(body: &Json) -> u64 {
+pub fn choices(body: &Json<'_>) -> u64 {
     body.count("n").unwrap_or(1)
 }
 
@@ -116,7 +116,7 @@ pub fn choices(body: &Json) -> u64 {
 ///
 /// # Errors
 /// `unsupported-parameter`, naming the member.
-pub fn refuse_unanswerable(body: &Json) -> Result<(), ProviderError> {
+pub fn refuse_unanswerable(body: &Json<'_>) -> Result<(), ProviderError> {
     if body.flag("logprobs") == Some(true) {
         return Err(ProviderError::unsupported("logprobs", "this provider gives no token probabilities"));
     }

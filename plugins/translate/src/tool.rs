@@ -11,7 +11,7 @@ pub enum Tool<'a> {
     /// A function of the client's.
     Function(Function<'a>),
     /// A tool of the provider's own, in the provider's own words: passed on as it is.
-    Native(&'a Json),
+    Native(&'a Json<'a>),
 }
 
 /// A function of the client's.
@@ -22,11 +22,11 @@ pub struct Function<'a> {
     /// What it does.
     pub description: Option<&'a str>,
     /// JSON schema of its arguments; none means that it takes none.
-    pub parameters: Option<&'a Json>,
+    pub parameters: Option<&'a Json<'a>>,
     /// Arguments must obey the schema.
     pub strict: bool,
     /// The definition, for extensions.
-    pub raw: &'a Json,
+    pub raw: &'a Json<'a>,
 }
 
 /// Whether and what the model has to call.
@@ -58,7 +58,7 @@ impl<'a> Toolbox<'a> {
     ///
     /// # Errors
     /// `bad-request` for a tool or a choice that is none, `unsupported-parameter` for free-form (custom) tools.
-    pub fn of(body: &'a Json) -> Result<Self, ProviderError> {
+    pub fn of(body: &'a Json<'_>) -> Result<Self, ProviderError> {
         let tools = body.list("tools").iter().enumerate().map(|(i, tool)| read_tool(i, tool));
         let mut tools = tools.collect::<Result<Vec<_>, _>>()?;
         let choice = match body.get("tool_choice") {
@@ -74,7 +74,7 @@ impl<'a> Toolbox<'a> {
     }
 }
 
-fn read_tool(index: usize, tool: &Json) -> Result<Tool<'_>, ProviderError> {
+fn read_tool<'a>(index: usize, tool: &'a Json<'_>) -> Result<Tool<'a>, ProviderError> {
     let at = |member: &str| format!("tools[{index}]{member}");
     match tool.text("type") {
         Some("function") => {}
@@ -98,7 +98,7 @@ fn read_tool(index: usize, tool: &Json) -> Result<Tool<'_>, ProviderError> {
     }))
 }
 
-fn read_choice<'a>(choice: &'a Json, tools: &mut Vec<Tool<'a>>) -> Result<Choice<'a>, ProviderError> {
+fn read_choice<'a>(choice: &'a Json<'_>, tools: &mut Vec<Tool<'a>>) -> Result<Choice<'a>, ProviderError> {
     if let Some(word) = choice.as_text() {
         return read_word(word);
     }
@@ -106,7 +106,8 @@ fn read_choice<'a>(choice: &'a Json, tools: &mut Vec<Tool<'a>>) -> Result<Choice
         return Ok(Choice::Function(name));
     }
     if let Some(allowed) = choice.get("allowed_tools") {
-        let name_of = |tool: &'a Json| tool.at(&["function", "name"]).or_else(|| tool.get("name"))?.as_text();
+        let name_of =
+            |tool: &'a Json<'_>| tool.at(&["function", "name"]).or_else(|| tool.get("name"))?.as_text();
         let names: Vec<&str> = allowed.list("tools").iter().filter_map(name_of).collect();
         tools.retain(|tool| matches!(tool, Tool::Function(function) if names.contains(&function.name)));
         return read_word(allowed.text("mode").unwrap_or("auto"));

@@ -14,7 +14,7 @@ pub(crate) const JSON_ANSWER: &str = "seawall_json_answer";
 pub(super) const OBJECT_INSTRUCTION: &str = "Answer with a single valid JSON object and nothing else: no prose before or after it, no code fence around it.";
 
 /// The API's own structured output, where the model has it.
-pub(super) fn native(format: Format<'_>, model: Model) -> Option<Json> {
+pub(super) fn native(format: Format<'_>, model: Model) -> Option<Json<'_>> {
     match format {
         Format::Schema { schema, .. } if model.has_structured_output() => {
             Some(Json::object().with("type", "json_schema").with("schema", schema::strict(schema)))
@@ -24,12 +24,12 @@ pub(super) fn native(format: Format<'_>, model: Model) -> Option<Json> {
 }
 
 /// Elsewhere a tool that takes the answer as its input.
-pub(super) fn answer_tool(format: Format<'_>, model: Model) -> Option<Json> {
+pub(super) fn answer_tool(format: Format<'_>, model: Model) -> Option<Json<'_>> {
     match format {
         Format::Schema { description, schema, .. } if !model.has_structured_output() => {
             let description = description.unwrap_or("Gives the final answer. Its input is the answer.");
             let tool = Json::object().with("name", JSON_ANSWER).with("description", description);
-            Some(tool.with("input_schema", schema::object(schema.clone())))
+            Some(tool.with("input_schema", schema::object(schema.lend())))
         }
         _ => None,
     }

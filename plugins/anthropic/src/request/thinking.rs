@@ -11,18 +11,18 @@ const LEAST_BUDGET: u32 = 1_024;
 
 /// What the request says about thinking.
 #[derive(Debug, Default)]
-pub(super) struct Thinking {
+pub(super) struct Thinking<'a> {
     /// Member `thinking`.
-    pub(super) block: Option<Json>,
+    pub(super) block: Option<Json<'a>>,
     /// Member `output_config.effort`.
     pub(super) effort: Option<&'static str>,
 }
 
-impl Thinking {
+impl<'a> Thinking<'a> {
     /// The client's own `thinking` member if it is in the API's words, else what its effort means for this model.
     /// `forbidden`: the API would refuse thinking beside the rest of the request, so it is left out.
     pub(super) fn of(
-        chat: &Json,
+        chat: &'a Json<'_>,
         model: Model,
         max_tokens: u32,
         forbidden: bool,
@@ -30,7 +30,7 @@ impl Thinking {
         let effort = settings::effort(chat)?;
         if let Some(own) = chat.get("thinking").filter(|own| is_native(own)) {
             let effort = effort.filter(|_| model.thinks_adaptively()).map(|effort| word(effort, model));
-            return Ok(Self { block: Some(own.clone()), effort });
+            return Ok(Self { block: Some(own.lend()), effort });
         }
         let Some(effort) = effort else { return Ok(Self::default()) };
         Ok(if model.thinks_adaptively() {
@@ -61,7 +61,7 @@ impl Thinking {
 }
 
 /// Other servers use the same member with other words.
-fn is_native(thinking: &Json) -> bool {
+fn is_native(thinking: &Json<'_>) -> bool {
     match thinking.text("type") {
         Some("enabled") => thinking.count("budget_tokens").is_some(),
         Some("adaptive" | "disabled" | "between_tools") => true,
@@ -93,6 +93,6 @@ fn budget(effort: Effort, max_tokens: u32) -> Option<u32> {
     (half >= LEAST_BUDGET).then_some(wanted.min(half))
 }
 
-fn enabled(budget: u32) -> Json {
+fn enabled(budget: u32) -> Json<'static> {
     Json::object().with("type", "enabled").with("budget_tokens", budget)
 }

@@ -10,13 +10,13 @@ use crate::request::turns::Conversation;
 
 /// Tools in the API's shape.
 #[derive(Debug)]
-pub(super) struct Tools {
-    tools: Vec<Json>,
-    choice: Option<Json>,
+pub(super) struct Tools<'a> {
+    tools: Vec<Json<'a>>,
+    choice: Option<Json<'a>>,
 }
 
-impl Tools {
-    pub(super) fn write(self, request: &mut Json) {
+impl<'a> Tools<'a> {
+    pub(super) fn write(self, request: &mut Json<'a>) {
         if self.tools.is_empty() {
             return;
         }
@@ -28,13 +28,13 @@ impl Tools {
 }
 
 /// `answer_tool` is the tool whose input is the answer, where the model has no structured output.
-pub(super) fn write(
-    toolbox: &Toolbox<'_>,
+pub(super) fn write<'a>(
+    toolbox: &Toolbox<'a>,
     model: Model,
-    conversation: &Conversation<'_>,
-    answer_tool: Option<Json>,
-) -> Tools {
-    let mut tools: Vec<Json> = toolbox.tools.iter().map(|tool| tool_of(tool, model)).collect();
+    conversation: &Conversation<'a>,
+    answer_tool: Option<Json<'a>>,
+) -> Tools<'a> {
+    let mut tools: Vec<Json<'_>> = toolbox.tools.iter().map(|tool| tool_of(tool, model)).collect();
     let has_own = !tools.is_empty();
     if !has_own {
         // The API wants every tool defined that the conversation calls, even when none may be called any more.
@@ -62,17 +62,17 @@ pub(super) fn write(
     Tools { tools, choice: choice.map(|choice| limit(choice, toolbox.single_call)) }
 }
 
-fn limit(choice: Json, single_call: bool) -> Json {
+fn limit(choice: Json<'_>, single_call: bool) -> Json<'_> {
     choice.with_some("disable_parallel_tool_use", single_call.then_some(true))
 }
 
-fn tool_of(tool: &Tool<'_>, model: Model) -> Json {
+fn tool_of<'a>(tool: &Tool<'a>, model: Model) -> Json<'a> {
     match tool {
-        Tool::Native(native) => (*native).clone(),
+        Tool::Native(native) => native.lend(),
         Tool::Function(Function { name, description, parameters, strict, raw }) => {
             let strict = *strict && model.has_structured_output();
             let parameters =
-                parameters.map(|schema| if strict { schema::strict(schema) } else { schema.clone() });
+                parameters.map(|schema| if strict { schema::strict(schema) } else { schema.lend() });
             function(name, *description, parameters)
                 .with_some("strict", strict.then_some(true))
                 .with_some("cache_control", raw.get("cache_control"))
@@ -80,7 +80,7 @@ fn tool_of(tool: &Tool<'_>, model: Model) -> Json {
     }
 }
 
-fn function(name: &str, description: Option<&str>, schema: Option<Json>) -> Json {
+fn function<'a>(name: &'a str, description: Option<&'a str>, schema: Option<Json<'a>>) -> Json<'a> {
     Json::object()
         .with("name", name)
         .with_some("description", description)

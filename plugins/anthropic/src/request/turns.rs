@@ -16,8 +16,8 @@ const OPENING: &str = "(start)";
 /// A conversation in the API's shape.
 #[derive(Debug, Default)]
 pub(super) struct Conversation<'a> {
-    system: Vec<Json>,
-    turns: Vec<Turn>,
+    system: Vec<Json<'a>>,
+    turns: Vec<Turn<'a>>,
     /// Tools that were called in it.
     called: Vec<&'a str>,
     /// A call of the turn under way came without its signed reasoning.
@@ -25,9 +25,9 @@ pub(super) struct Conversation<'a> {
 }
 
 #[derive(Debug)]
-struct Turn {
+struct Turn<'a> {
     role: Role,
-    blocks: Vec<Json>,
+    blocks: Vec<Json<'a>>,
     /// How many of the blocks are results of tools; they stand first.
     results: usize,
 }
@@ -65,7 +65,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn say(&mut self, role: Role, blocks: Vec<Json>) {
+    fn say(&mut self, role: Role, blocks: Vec<Json<'a>>) {
         if blocks.is_empty() {
             return;
         }
@@ -75,7 +75,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn report(&mut self, result: Json) {
+    fn report(&mut self, result: Json<'a>) {
         match self.turns.last_mut().filter(|turn| turn.role == Role::User) {
             Some(turn) => {
                 turn.blocks.insert(turn.results, result);
@@ -102,15 +102,16 @@ impl<'a> Conversation<'a> {
             let message = "this model does not continue an assistant message at the end";
             return Err(ProviderError::unsupported("messages", message));
         }
-        if let Some(Json::Text(end)) = last.blocks.last_mut().and_then(|block| block.get_mut("text")) {
-            let kept = end.trim_end().len();
-            end.to_mut().truncate(kept);
+        match last.blocks.last_mut().and_then(|block| block.get_mut("text")) {
+            Some(Json::Text(Cow::Borrowed(end))) => *end = end.trim_end(),
+            Some(Json::Text(Cow::Owned(end))) => end.truncate(end.trim_end().len()),
+            _ => {}
         }
         Ok(())
     }
 
     /// Adds an instruction.
-    pub(super) fn instruct(&mut self, words: &str) {
+    pub(super) fn instruct(&mut self, words: &'a str) {
         self.system.push(text(words));
     }
 
@@ -130,7 +131,7 @@ impl<'a> Conversation<'a> {
         names
     }
 
-    pub(super) fn write(self, request: &mut Json) {
+    pub(super) fn write(self, request: &mut Json<'a>) {
         if !self.system.is_empty() {
             request.push("system", self.system);
         }
@@ -138,15 +139,15 @@ impl<'a> Conversation<'a> {
             let role = if turn.role == Role::User { "user" } else { "assistant" };
             Json::object().with("role", role).with("content", turn.blocks)
         });
-        request.push("messages", turns.collect::<Json>());
+        request.push("messages", turns.collect::<Json<'_>>());
     }
 }
 
-fn text(words: &str) -> Json {
+fn text(words: &str) -> Json<'_> {
     Json::object().with("type", "text").with("text", words)
 }
 
-fn blocks(parts: &[Part<'_>]) -> Result<Vec<Json>, ProviderError> {
+fn blocks<'a>(parts: &[Part<'a>]) -> Result<Vec<Json<'a>>, ProviderError> {
     let mut blocks = Vec::with_capacity(parts.len());
     for part in parts {
         let block = match part.content {
@@ -160,7 +161,7 @@ fn blocks(parts: &[Part<'_>]) -> Result<Vec<Json>, ProviderError> {
     Ok(blocks)
 }
 
-fn media_block(media: &Media<'_>) -> Result<Json, ProviderError> {
+fn media_block<'a>(media: &Media<'a>) -> Result<Json<'a>, ProviderError> {
     let refuse =
         |what: &str| Err(ProviderError::unsupported("messages", format!("this provider takes no {what}")));
     let source = match media.source {
@@ -188,22 +189,25 @@ fn media_block(media: &Media<'_>) -> Result<Json, ProviderError> {
     Ok(Json::object().with("type", kind).with("source", source).with_some("title", title))
 }
 
-fn assistant_blocks(assistant: &Assistant<'_>, thoughts: &[Thought<'_>]) -> Result<Vec<Json>, ProviderError> {
-    let mut written: Vec<Json> = thoughts.iter().map(thought_block).collect();
+fn assistant_blocks<'a>(
+    assistant: &Assistant<'a>,
+    thoughts: &[Thought<'a>],
+) -> Result<Vec<Json<'a>>, ProviderError> {
+    let mut written: Vec<Json<'_>> = thoughts.iter().map(thought_block).collect();
     written.extend(blocks(&assistant.parts)?);
     for call in &assistant.calls {
         written.push(
             Json::object()
                 .with("type", "tool_use")
-                .with("id", tool_id(call.id).as_ref())
+                .with("id", tool_id(call.id))
                 .with("name", call.name)
-                .with("input", &call.arguments),
+                .with("input", call.arguments.clone()),
         );
     }
     Ok(written)
 }
 
-fn thought_block(thought: &Thought<'_>) -> Json {
+fn thought_block<'a>(thought: &Thought<'a>) -> Json<'a> {
     match thought {
         Thought::Signed { text, signature } => {
             Json::object().with("type", "thinking").with("thinking", *text).with("signature", *signature)
@@ -212,12 +216,12 @@ fn thought_block(thought: &Thought<'_>) -> Json {
     }
 }
 
-fn result_block(result: &ToolResult<'_>) -> Result<Json, ProviderError> {
+fn result_block<'a>(result: &ToolResult<'a>) -> Result<Json<'a>, ProviderError> {
     let content = blocks(&result.parts)?;
     let content = (!content.is_empty()).then_some(content);
     Ok(Json::object()
         .with("type", "tool_result")
-        .with("tool_use_id", tool_id(result.id).as_ref())
+        .with("tool_use_id", tool_id(result.id))
         .with_some("content", content))
 }
 

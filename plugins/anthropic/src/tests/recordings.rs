@@ -103,8 +103,9 @@ fn every_recorded_answer_can_be_given_back() {
         let chat = json!({ "messages": [
             { "role": "user", "content": "Go" }, answer["choices"][0]["message"], { "role": "user", "content": "on" },
         ] });
-        let chat = seawall_translate::Json::parse(chat.to_string().as_bytes()).expect("JSON");
-        let request = crate::request::translate(&chat, &target("claude-sonnet-4-5")).expect("a request");
+        let (chat, target) = (chat.to_string(), target("claude-sonnet-4-5"));
+        let chat = seawall_translate::Json::parse(chat.as_bytes()).expect("JSON");
+        let request = crate::request::translate(&chat, &target).expect("a request");
         let request: Value = serde_json::from_slice(&request.to_bytes()).expect("JSON");
         let recorded: Value = serde_json::from_slice(&exchange.body).expect("JSON");
         let kept = |block: &&Value| {

@@ -9,14 +9,16 @@ const MID: &str = "claude-sonnet-4-5";
 const NEW: &str = "claude-sonnet-5";
 
 fn translated(model: &str, body: &Value) -> Value {
-    let chat = Json::parse(body.to_string().as_bytes()).expect("JSON");
-    let request = translate(&chat, &target(model)).expect("a request");
+    let (body, target) = (body.to_string(), target(model));
+    let chat = Json::parse(body.as_bytes()).expect("JSON");
+    let request = translate(&chat, &target).expect("a request");
     serde_json::from_slice(&request.to_bytes()).expect("JSON")
 }
 
 fn refused(model: &str, body: &Value) -> ProviderError {
-    let chat = Json::parse(body.to_string().as_bytes()).expect("JSON");
-    translate(&chat, &target(model)).expect_err("a refusal")
+    let (body, target) = (body.to_string(), target(model));
+    let chat = Json::parse(body.as_bytes()).expect("JSON");
+    translate(&chat, &target).expect_err("a refusal")
 }
 
 /// A user's question with further members.

@@ -8,16 +8,16 @@ use seawall_translate::settings::{self, Effort, Format};
 use crate::models::Model;
 use crate::request::schema;
 
-pub(super) fn write(
-    chat: &Json,
+pub(super) fn write<'a>(
+    chat: &'a Json<'_>,
     target: &Target,
     model: Model<'_>,
-    format: Format<'_>,
-) -> Result<Json, ProviderError> {
+    format: Format<'a>,
+) -> Result<Json<'a>, ProviderError> {
     let in_body = chat.count("max_completion_tokens").or_else(|| chat.count("max_tokens"));
     let max_tokens = target.max_output_tokens.map(u64::from).or(in_body);
     let stops = settings::stops(chat)?;
-    let stops = (!stops.is_empty()).then(|| stops.into_iter().map(Json::from).collect::<Json>());
+    let stops = (!stops.is_empty()).then(|| stops.into_iter().map(Json::from).collect::<Json<'_>>());
     let choices = Some(settings::choices(chat)).filter(|n| *n > 1);
     let (mime, schema) = match format {
         Format::Text => (None, None),
@@ -42,13 +42,13 @@ pub(super) fn write(
 }
 
 /// Chat seeds have 64 bits, these have 32: equal seeds stay equal.
-fn seed(chat: &Json) -> Option<u32> {
+fn seed(chat: &Json<'_>) -> Option<u32> {
     const POSITIVE: u64 = 0x7fff_ffff;
     let seed = chat.number("seed")?.abs();
     u32::try_from((seed as u64) & POSITIVE).ok()
 }
 
-fn thinking(effort: Effort, model: Model<'_>) -> Option<Json> {
+fn thinking(effort: Effort, model: Model<'_>) -> Option<Json<'static>> {
     let shows = effort != Effort::None;
     let config = if model.thinks_by_level() {
         Json::object().with("thinkingLevel", level(effort, model))

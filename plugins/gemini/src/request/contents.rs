@@ -17,12 +17,15 @@ const OPENING: &str = "(start)";
 
 /// A conversation in the API's shape.
 #[derive(Debug, Default)]
-pub(super) struct Conversation {
-    pub(super) system: Vec<Json>,
-    pub(super) contents: Vec<Json>,
+pub(super) struct Conversation<'a> {
+    pub(super) system: Vec<Json<'a>>,
+    pub(super) contents: Vec<Json<'a>>,
 }
 
-pub(super) fn write(messages: &[Message<'_>], model: Model<'_>) -> Result<Conversation, ProviderError> {
+pub(super) fn write<'a>(
+    messages: &[Message<'a>],
+    model: Model<'a>,
+) -> Result<Conversation<'a>, ProviderError> {
     let mut writer = Writer { model, system: Vec::new(), turns: Vec::new(), calls: Vec::new() };
     for message in messages {
         writer.add(message)?;
@@ -49,8 +52,8 @@ enum Role {
 
 struct Writer<'a> {
     model: Model<'a>,
-    system: Vec<Json>,
-    turns: Vec<(Role, Vec<Json>)>,
+    system: Vec<Json<'a>>,
+    turns: Vec<(Role, Vec<Json<'a>>)>,
     /// Ids and names of the calls so far: results are matched by name.
     calls: Vec<(&'a str, &'a str)>,
 }
@@ -73,7 +76,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn say(&mut self, role: Role, parts: Vec<Json>) {
+    fn say(&mut self, role: Role, parts: Vec<Json<'a>>) {
         if parts.is_empty() {
             return;
         }
@@ -83,15 +86,17 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn assistant(&self, assistant: &Assistant<'_>) -> Vec<Json> {
+    fn assistant(&self, assistant: &Assistant<'a>) -> Vec<Json<'a>> {
         let thought = opaque::of_owner(OWNER, assistant.reasoning_state).last().map(|signature| {
             let part = Json::object().with("text", assistant.reasoning).with("thought", true);
             part.with("thoughtSignature", signature)
         });
-        let mut parts: Vec<Json> = thought.into_iter().chain(write_parts(&assistant.parts)).collect();
+        let mut parts: Vec<Json<'_>> = thought.into_iter().chain(write_parts(&assistant.parts)).collect();
         for (at, call) in assistant.calls.iter().enumerate() {
-            let function =
-                Json::object().with("id", call.id).with("name", call.name).with("args", &call.arguments);
+            let function = Json::object()
+                .with("id", call.id)
+                .with("name", call.name)
+                .with("args", call.arguments.clone());
             let stand_in = (at == 0 && self.model.wants_signatures()).then_some(NO_SIGNATURE);
             let part = Json::object().with("functionCall", function);
             parts.push(part.with_some("thoughtSignature", call.opaque.or(stand_in)));
@@ -99,7 +104,7 @@ impl<'a> Writer<'a> {
         parts
     }
 
-    fn result(&self, result: &ToolResult<'_>) -> Result<Vec<Json>, ProviderError> {
+    fn result(&self, result: &ToolResult<'a>) -> Result<Vec<Json<'a>>, ProviderError> {
         let known = self.calls.iter().rev().find(|(id, _)| *id == result.id).map(|(_, name)| *name);
         let Some(name) = known.or(result.name) else {
             let message = format!("no call in the conversation has the id `{}`", result.id);
@@ -111,7 +116,7 @@ impl<'a> Writer<'a> {
         });
         let text = texts.collect::<Vec<_>>().join("\n");
         let response = match Json::parse(text.as_bytes()) {
-            Ok(object) if object.is_object() => object,
+            Ok(object) if object.is_object() => object.to_own(),
             _ => Json::object().with("result", text),
         };
         let function = Json::object().with("id", result.id).with("name", name).with("response", response);
@@ -125,15 +130,15 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn write_parts(parts: &[Part<'_>]) -> Vec<Json> {
-    let write = |part: &Part<'_>| match part.content {
+fn write_parts<'a>(parts: &[Part<'a>]) -> Vec<Json<'a>> {
+    let write = |part: &Part<'a>| match part.content {
         Content::Text(text) => Json::object().with("text", text),
         Content::Media(media) => media_part(&media),
     };
     parts.iter().map(write).collect()
 }
 
-fn media_part(media: &Media<'_>) -> Json {
+fn media_part<'a>(media: &Media<'a>) -> Json<'a> {
     match media.source {
         Source::Inline { mime, data } => {
             let mime = if mime == "image/jpg" { "image/jpeg" } else { mime };

@@ -15,7 +15,7 @@ const NATIVE: [(&str, &str); 5] = [
     ("file_search", "fileSearch"),
 ];
 
-pub(super) fn write(toolbox: &Toolbox<'_>, request: &mut Json) -> Result<(), ProviderError> {
+pub(super) fn write<'a>(toolbox: &Toolbox<'a>, request: &mut Json<'a>) -> Result<(), ProviderError> {
     let mut functions = Vec::new();
     let mut tools = Vec::new();
     for tool in &toolbox.tools {
@@ -46,22 +46,27 @@ pub(super) fn write(toolbox: &Toolbox<'_>, request: &mut Json) -> Result<(), Pro
     Ok(())
 }
 
-fn mode(word: &str) -> Json {
+fn mode(word: &str) -> Json<'_> {
     Json::object().with("mode", word)
 }
 
-fn declaration(function: &Function<'_>) -> Json {
+fn declaration<'a>(function: &Function<'a>) -> Json<'a> {
     Json::object()
         .with("name", function.name)
         .with("description", function.description.unwrap_or_default())
         .with_some("parametersJsonSchema", function.parameters.map(schema::clean))
 }
 
-fn own(native: &Json) -> Result<Json, ProviderError> {
+fn own<'a>(native: &'a Json<'_>) -> Result<Json<'a>, ProviderError> {
     let kind = native.text("type").unwrap_or_default();
     let Some((_, name)) = NATIVE.iter().find(|(word, name)| *word == kind || *name == kind) else {
         return Err(ProviderError::unsupported("tools", format!("this provider has no tool `{kind}`")));
     };
-    let settings = native.members().unwrap_or_default().iter().filter(|(member, _)| member != "type");
-    Ok(Json::object().with(*name, Json::Object(settings.cloned().collect())))
+    let mut settings = Json::object();
+    for (member, value) in native.members().unwrap_or_default() {
+        if member != "type" {
+            settings.push(&**member, value);
+        }
+    }
+    Ok(Json::object().with(*name, settings))
 }

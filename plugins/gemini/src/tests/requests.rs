@@ -10,8 +10,9 @@ const TWO: &str = "gemini-2.5-flash";
 const THREE: &str = "gemini-3-flash-preview";
 
 fn try_translate(model: &str, body: &Value) -> Result<Value, ProviderError> {
-    let chat = Json::parse(body.to_string().as_bytes()).expect("JSON");
-    let request = translate(&chat, &target(model))?;
+    let (body, target) = (body.to_string(), target(model));
+    let chat = Json::parse(body.as_bytes()).expect("JSON");
+    let request = translate(&chat, &target)?;
     Ok(serde_json::from_slice(&request.to_bytes()).expect("JSON"))
 }
 

@@ -1,6 +1,8 @@
+use std::borrow::Cow;
+
 use super::Json;
 
-fn parsed(text: &str) -> Json {
+fn parsed(text: &str) -> Json<'_> {
     Json::parse(text.as_bytes()).expect("valid")
 }
 
@@ -22,6 +24,22 @@ fn members_keep_their_order_and_numbers_their_digits() {
 fn the_last_of_two_equal_members_counts_and_null_is_absent() {
     assert_eq!(parsed(r#"{"a":1,"a":2}"#).count("a"), Some(2));
     assert_eq!(parsed(r#"{"a":null}"#).get("a"), None);
+}
+
+#[test]
+fn texts_are_borrowed_unless_they_were_escaped() {
+    let is_borrowed = |value: Option<&Json<'_>>| matches!(value, Some(Json::Text(Cow::Borrowed(_))));
+    let body = parsed(r#"{"plain":"as it is","escaped":"a\"b","\u006eame":[{"deep":"x"}]}"#);
+    assert!(is_borrowed(body.get("plain")) && !is_borrowed(body.get("escaped")));
+    assert_eq!(body.text("escaped"), Some("a\"b"));
+    assert!(is_borrowed(body.list("name").first().and_then(|item| item.get("deep"))));
+    let lent = body.lend();
+    assert!(is_borrowed(lent.get("escaped")));
+    let own = lent.to_own();
+    assert_eq!((&lent, &own), (&body, &body));
+    drop(body);
+    assert!(!is_borrowed(own.get("plain")));
+    assert_eq!(own.text("plain"), Some("as it is"));
 }
 
 #[test]

@@ -3,14 +3,12 @@
 //! Long texts are what bodies are made of, and in a component every turn of a loop costs a look at the clock: strings are
 //! therefore searched eight bytes at a time for what must be escaped, and copied piece by piece.
 
-use std::io::Write;
-
 use serde_json::Number;
 
 use super::Json;
 
 /// Bytes that a value takes at least, so that a buffer seldom grows.
-pub(super) fn room_for(value: &Json) -> usize {
+pub(super) fn room_for(value: &Json<'_>) -> usize {
     const PUNCTUATION: usize = 4;
     match value {
         Json::Null | Json::Bool(_) | Json::Number(_) => 5,
@@ -22,7 +20,7 @@ pub(super) fn room_for(value: &Json) -> usize {
     }
 }
 
-pub(super) fn value(out: &mut Vec<u8>, value: &Json) {
+pub(super) fn value(out: &mut Vec<u8>, value: &Json<'_>) {
     match value {
         Json::Null => out.extend_from_slice(b"null"),
         Json::Bool(true) => out.extend_from_slice(b"true"),
@@ -55,8 +53,8 @@ pub(super) fn value(out: &mut Vec<u8>, value: &Json) {
 }
 
 fn number(out: &mut Vec<u8>, number: &Number) {
-    // Writing to memory does not fail.
-    let _written = write!(out, "{number}");
+    // Writing to memory does not fail. The library's writer, unlike its `Display`, goes without the formatter.
+    let _written = serde_json::to_writer(out, number);
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {
