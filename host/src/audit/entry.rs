@@ -69,6 +69,7 @@ pub(super) struct Change {
 
 /// An operator's order, and what came of it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AuditDeed)]
 pub struct Deed {
     /// The HTTP method.
     pub method: String,
@@ -194,19 +195,19 @@ impl Row {
             Entry::Refusal(refusal) => Self {
                 outcome: Some("refused".into()),
                 marks: Mark::Class(&refusal.code).line(),
-                ..row(Kind::Refusal, shape::refusal(*id, *at, refusal))
+                ..row(Kind::Refusal, shape::refusal(refusal))
             },
             Entry::Twin { request, twin } => Self {
                 request: Some(request.0),
                 marks: marks_of_twin(&twin.call),
-                ..row(Kind::Twin, shape::twin(*at, *request, &twin.call, redaction))
+                ..row(Kind::Twin, shape::twin(*request, &twin.call, redaction))
             },
             Entry::Breaker(change) => Self {
                 outcome: Some(change.to.label().into()),
                 marks: marks_of_change(change),
-                ..row(Kind::Breaker, shape::breaker(*at, change))
+                ..row(Kind::Breaker, shape::breaker(change))
             },
-            Entry::Operator(deed) => row(Kind::Operator, shape::operator(*at, deed, redaction)),
+            Entry::Operator(deed) => row(Kind::Operator, shape::operator(deed, redaction)),
             Entry::Content(heard) => Self {
                 request: Some(heard.request.0),
                 alias: Some(heard.alias.to_string()),

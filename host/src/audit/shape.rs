@@ -1,7 +1,10 @@
 //! The JSON of what is on record. These member names are what operators' scripts read: a rename breaks them.
+//!
+//! An entry's id and moment stand beside it (as columns, as members of what lists it) and not in it again: what a request
+//! costs the trail is mostly the bytes that it keeps.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use seawall_core::event::Usage;
 use seawall_core::ports::PluginRef;
@@ -13,12 +16,14 @@ use utoipa::ToSchema;
 
 use super::Figures;
 use super::content::Kept;
-use super::entry::{Change, Deed, Refusal, clean, millis};
+use super::entry::{Change, Deed, Refusal, clean};
 use super::redact::Redaction;
 use super::writer::Killed;
 
 /// Longest policy's reason in characters.
 const REASON_CHARS: usize = 200;
+/// Hexadecimal digits of a plugin's digest: nobody makes two files by chance that agree in 64 bits.
+const DIGEST_DIGITS: usize = 16;
 
 /// What is on record, by what the entry is about.
 #[derive(Serialize, ToSchema)]
@@ -29,7 +34,7 @@ pub(super) enum Body<'a> {
     Refusal(Refused<'a>),
     Twin(Hidden<'a>),
     Breaker(Changed),
-    Operator(Done),
+    Operator(Deed),
     Content(Kept),
     /// A run that ended as it should.
     Stopped(Figures),
@@ -40,10 +45,6 @@ pub(super) enum Body<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRequest)]
 pub(super) struct Request<'a> {
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: RequestId,
-    at_ms: i64,
     tenant: &'a str,
     model: Cow<'a, str>,
     #[serde(serialize_with = "text")]
@@ -91,7 +92,6 @@ struct Routing<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditAttempt)]
 struct Attempt<'a> {
-    number: usize,
     #[schema(value_type = String)]
     target: Text<'a, TargetId>,
     purpose: &'static str,
@@ -127,6 +127,7 @@ struct Attempt<'a> {
 struct Plugin<'a> {
     id: &'a str,
     generation: u64,
+    /// The beginning of its file's SHA-256.
     digest: &'a str,
 }
 
@@ -175,10 +176,6 @@ struct Spliced {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRefusal)]
 pub(super) struct Refused<'a> {
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: RequestId,
-    at_ms: i64,
     outcome: &'static str,
     protocol: &'static str,
     status: u16,
@@ -189,7 +186,6 @@ pub(super) struct Refused<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditTwin)]
 pub(super) struct Hidden<'a> {
-    at_ms: i64,
     #[serde(serialize_with = "text")]
     #[schema(value_type = String)]
     request: RequestId,
@@ -201,7 +197,6 @@ pub(super) struct Hidden<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditBreaker)]
 pub(super) struct Changed {
-    at_ms: i64,
     target: String,
     from: &'static str,
     to: &'static str,
@@ -209,15 +204,6 @@ pub(super) struct Changed {
     #[serde(skip_serializing_if = "Option::is_none")]
     open_for_ms: Option<f64>,
     causes: Vec<String>,
-}
-
-/// What an operator did.
-#[derive(Serialize, ToSchema)]
-#[schema(as = AuditDeed)]
-pub(super) struct Done {
-    at_ms: i64,
-    #[serde(flatten)]
-    deed: Deed,
 }
 
 /// A request that ended.
@@ -236,8 +222,6 @@ pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
         at_ms: ms(spliced.at),
     });
     json(&Body::Request(Request {
-        id: record.id,
-        at_ms: millis(record.started),
         tenant: &record.tenant,
         model: clean(&record.model, redaction),
         protocol: record.protocol,
@@ -249,12 +233,7 @@ pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
         first_content_ms: record.committed.map(ms),
         cache: "none",
         routing: routing(record, redaction),
-        attempts: record
-            .attempts
-            .iter()
-            .enumerate()
-            .map(|(at, made)| attempt(at + 1, made, redaction))
-            .collect(),
+        attempts: record.attempts.iter().map(|made| attempt(made, redaction)).collect(),
         skipped: skipped.collect(),
         splices: splices.collect(),
         rounds: record.rounds,
@@ -279,10 +258,9 @@ fn routing<'a>(record: &'a Record, redaction: &dyn Redaction) -> Routing<'a> {
     Routing { by: record.routing.by.label(), order, policy, reason }
 }
 
-fn attempt<'a>(number: usize, made: &'a Attempted, redaction: &dyn Redaction) -> Attempt<'a> {
+fn attempt<'a>(made: &'a Attempted, redaction: &dyn Redaction) -> Attempt<'a> {
     let broke = made.failure();
     Attempt {
-        number,
         target: Text(&made.target),
         purpose: made.purpose.label(),
         twin_reason: made.purpose.reason(),
@@ -307,7 +285,8 @@ fn attempt<'a>(number: usize, made: &'a Attempted, redaction: &dyn Redaction) ->
 }
 
 fn plugin(plugin: &PluginRef) -> Plugin<'_> {
-    Plugin { id: &plugin.id, generation: plugin.generation, digest: &plugin.digest }
+    let digest = plugin.digest.get(..DIGEST_DIGITS).unwrap_or(&plugin.digest);
+    Plugin { id: &plugin.id, generation: plugin.generation, digest }
 }
 
 fn tokens(usage: &Usage) -> Tokens {
@@ -321,25 +300,19 @@ fn tokens(usage: &Usage) -> Tokens {
 }
 
 /// A request that was refused.
-pub(super) fn refusal(id: RequestId, at: SystemTime, refusal: &Refusal) -> String {
+pub(super) fn refusal(refusal: &Refusal) -> String {
     let (protocol, status, code) = (refusal.protocol.as_str(), refusal.status, refusal.code.as_str());
-    json(&Body::Refusal(Refused { id, at_ms: millis(at), outcome: "refused", protocol, status, code }))
+    json(&Body::Refusal(Refused { outcome: "refused", protocol, status, code }))
 }
 
 /// A hidden call.
-pub(super) fn twin(
-    at: SystemTime,
-    request: RequestId,
-    twin: &Attempted,
-    redaction: &dyn Redaction,
-) -> String {
-    json(&Body::Twin(Hidden { at_ms: millis(at), request, attempt: attempt(1, twin, redaction) }))
+pub(super) fn twin(request: RequestId, twin: &Attempted, redaction: &dyn Redaction) -> String {
+    json(&Body::Twin(Hidden { request, attempt: attempt(twin, redaction) }))
 }
 
 /// A change of a breaker.
-pub(super) fn breaker(at: SystemTime, change: &Change) -> String {
+pub(super) fn breaker(change: &Change) -> String {
     json(&Body::Breaker(Changed {
-        at_ms: millis(at),
         target: change.target.to_string(),
         from: change.from.label(),
         to: change.to.label(),
@@ -350,11 +323,10 @@ pub(super) fn breaker(at: SystemTime, change: &Change) -> String {
 }
 
 /// What an operator did.
-pub(super) fn operator(at: SystemTime, deed: &Deed, redaction: &dyn Redaction) -> String {
+pub(super) fn operator(deed: &Deed, redaction: &dyn Redaction) -> String {
     let order = clean(&deed.order, redaction).into_owned();
     let path = clean(&deed.path, redaction).into_owned();
-    let deed = Deed { order, path, ..deed.clone() };
-    json(&Body::Operator(Done { at_ms: millis(at), deed }))
+    json(&Body::Operator(Deed { order, path, ..deed.clone() }))
 }
 
 /// Milliseconds, to the microsecond.

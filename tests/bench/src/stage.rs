@@ -96,11 +96,18 @@ impl Process {
         )
     }
 
-    /// CPU time of all its threads so far, from the scheduler's own nanosecond counters.
+    /// CPU time of all its threads so far.
     pub(crate) fn cpu(&self) -> Duration {
+        self.cpu_of("")
+    }
+
+    /// CPU time so far of its threads whose names begin like this, from the scheduler's own nanosecond counters.
+    pub(crate) fn cpu_of(&self, name: &str) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("a live process");
         let nanos = tasks.filter_map(|task| {
-            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            let task = task.ok()?.path();
+            fs::read_to_string(task.join("comm")).ok().filter(|comm| comm.starts_with(name))?;
+            let text = fs::read_to_string(task.join("schedstat")).ok()?;
             text.split(' ').next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(nanos.sum())

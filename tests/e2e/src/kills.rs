@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use seawall::audit::{Filter, Kind, LARGEST_PAGE, Reader, parse_id};
+use seawall::audit::{Filter, Kind, LARGEST_PAGE, Listed, Reader, parse_id};
 use seawall_core::request::RequestId;
 use seawall_sim::{Dialect, Sim, SimOptions};
 use serde_json::{Value, json};
@@ -209,7 +209,13 @@ fn kills(reader: &Reader) -> Vec<Value> {
     entries(reader, Kind::Run, Some("killed"))
 }
 
+/// What is on record in entries of this kind.
 fn entries(reader: &Reader, kind: Kind, outcome: Option<&str>) -> Vec<Value> {
+    let listed = listed(reader, kind, outcome);
+    listed.iter().filter_map(|listed| serde_json::from_str(listed.entry.get()).ok()).collect()
+}
+
+fn listed(reader: &Reader, kind: Kind, outcome: Option<&str>) -> Vec<Listed> {
     let mut found = Vec::new();
     let mut after = 0;
     loop {
@@ -222,8 +228,9 @@ fn entries(reader: &Reader, kind: Kind, outcome: Option<&str>) -> Vec<Value> {
             ..Filter::default()
         };
         let Ok(page) = reader.page(&filter) else { return found };
-        found.extend(page.entries.iter().filter_map(|entry| serde_json::from_str(entry.entry.get()).ok()));
-        if page.entries.len() < LARGEST_PAGE {
+        let more = page.entries.len() == LARGEST_PAGE;
+        found.extend(page.entries);
+        if !more {
             return found;
         }
         after = page.last_seq;
@@ -232,10 +239,8 @@ fn entries(reader: &Reader, kind: Kind, outcome: Option<&str>) -> Vec<Value> {
 
 impl Report {
     fn judge(&mut self, reader: &Reader, all: &BTreeMap<RequestId, (Instant, Instant)>) {
-        let ids: Vec<RequestId> = entries(reader, Kind::Request, None)
-            .iter()
-            .filter_map(|record| record["id"].as_str().and_then(parse_id))
-            .collect();
+        let ids: Vec<RequestId> =
+            listed(reader, Kind::Request, None).iter().filter_map(|record| parse_id(&record.id)).collect();
         let known: std::collections::BTreeSet<RequestId> = ids.iter().copied().collect();
         if known.len() != ids.len() {
             self.complaints.push(format!("{} ids are on record twice", ids.len() - known.len()));
