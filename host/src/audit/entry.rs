@@ -4,7 +4,6 @@
 //! is made of it, on the audit's own threads.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +12,7 @@ use seawall_core::record::{Attempted, Record, Twin};
 use seawall_core::request::{Protocol, RequestId};
 use seawall_core::target::TargetId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::content::Heard;
@@ -132,7 +132,7 @@ pub(super) struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) request: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) alias: Option<String>,
+    pub(super) alias: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<Cow<'static, str>>,
     /// What it can be found by, each on a line of its own: see [`Mark`].
@@ -144,8 +144,8 @@ pub(super) struct Row {
 /// Something an entry can be found by.
 #[derive(Clone, Copy)]
 pub(super) enum Mark<'a> {
-    /// A target that was called or passed over.
-    Target(&'a dyn Display),
+    /// A target that was called or passed over: the pieces of its name.
+    Target([&'a str; 3]),
     /// A class of failure.
     Class(&'a str),
     /// Something remarkable: `injected`, `spliced`, `hedged`, ...
@@ -154,7 +154,16 @@ pub(super) enum Mark<'a> {
     Cause(RequestId),
 }
 
-impl Mark<'_> {
+impl<'a> Mark<'a> {
+    fn of(target: &'a TargetId) -> Self {
+        Self::Target([&target.provider, "/", &target.model])
+    }
+
+    /// Of a target by its whole name.
+    pub(super) fn target(name: &'a str) -> Self {
+        Self::Target([name, "", ""])
+    }
+
     /// As it stands in [`Row::marks`]; no name holds a line feed.
     pub(super) fn line(self) -> String {
         let mut line = "\n".to_owned();
@@ -164,13 +173,15 @@ impl Mark<'_> {
 
     /// Writes the rest of its line.
     fn end_with(self, to: &mut String) {
-        // A text takes everything.
-        let _written = match self {
-            Self::Target(target) => writeln!(to, "t:{target}"),
-            Self::Class(class) => writeln!(to, "c:{class}"),
-            Self::Tag(tag) => writeln!(to, "g:{tag}"),
-            Self::Cause(id) => writeln!(to, "r:{id}"),
+        let (kind, [name, more, rest]) = match self {
+            Self::Target(target) => ("t:", target),
+            Self::Class(class) => ("c:", [class, "", ""]),
+            Self::Tag(tag) => ("g:", [tag, "", ""]),
+            Self::Cause(id) => ("r:", [&*id.to_string(), "", ""]),
         };
+        for piece in [kind, name, more, rest, "\n"] {
+            to.push_str(piece);
+        }
     }
 }
 
@@ -186,12 +197,15 @@ impl Row {
             ..Self::default()
         };
         match entry {
-            Entry::Request(record) => Self {
-                alias: Some(redaction.redact(&record.model).into_owned()),
-                outcome: Some(record.outcome.label().into()),
-                marks: marks_of(record),
-                ..row(Kind::Request, shape::request(record, redaction))
-            },
+            Entry::Request(record) => {
+                let row = Self {
+                    alias: Some(Arc::clone(&record.model)),
+                    outcome: Some(record.outcome.label().into()),
+                    marks: marks_of(record),
+                    ..row(Kind::Request, shape::request(record, redaction))
+                };
+                row.with_clean(&record.model, redaction)
+            }
             Entry::Refusal(refusal) => Self {
                 outcome: Some("refused".into()),
                 marks: Mark::Class(&refusal.code).line(),
@@ -201,19 +215,36 @@ impl Row {
                 request: Some(request.0),
                 marks: marks_of_twin(&twin.call),
                 ..row(Kind::Twin, shape::twin(*request, &twin.call, redaction))
-            },
+            }
+            .with_clean(&twin.call.target.text(), redaction),
             Entry::Breaker(change) => Self {
                 outcome: Some(change.to.label().into()),
                 marks: marks_of_change(change),
                 ..row(Kind::Breaker, shape::breaker(change))
-            },
+            }
+            .with_clean(&change.target.text(), redaction),
             Entry::Operator(deed) => row(Kind::Operator, shape::operator(deed, redaction)),
             Entry::Content(heard) => Self {
                 request: Some(heard.request.0),
-                alias: Some(heard.alias.to_string()),
+                alias: Some(Arc::clone(&heard.alias)),
                 ..row(Kind::Content, heard.shape(redaction))
             },
         }
+    }
+
+    /// The same row with this name as it may be kept, wherever it stands: a client may have made it up, and targets are
+    /// called after it.
+    fn with_clean(mut self, name: &str, redaction: &dyn Redaction) -> Self {
+        if let Cow::Owned(clean) = redaction.redact(name) {
+            let in_json = |name: &str| {
+                let quoted = Value::from(name).to_string();
+                quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
+            };
+            self.body = self.body.replace(&in_json(name), &in_json(&clean));
+            self.marks = self.marks.replace(name, &clean);
+            self.alias = self.alias.map(|alias| alias.replace(name, &clean).into());
+        }
+        self
     }
 
     /// What the gateway itself says about one of its runs.
@@ -239,13 +270,16 @@ struct Marks(String);
 
 impl Marks {
     fn new() -> Self {
-        Self("\n".to_owned())
+        // Room for what most requests have: one target.
+        let mut line = String::with_capacity(64);
+        line.push('\n');
+        Self(line)
     }
 
     fn add(&mut self, mark: Mark<'_>) {
         let end = self.0.len();
         mark.end_with(&mut self.0);
-        let known = self.0.get(..end).zip(self.0.get(end - 1..));
+        let known = self.0.get(..end).zip(self.0.get(end - 1..)).filter(|_| end > 1);
         if known.is_some_and(|(before, line)| before.contains(line)) {
             self.0.truncate(end);
         }
@@ -259,7 +293,7 @@ impl Marks {
 fn marks_of(record: &Record) -> String {
     let mut marks = Marks::new();
     for attempt in &record.attempts {
-        marks.add(Mark::Target(&attempt.target));
+        marks.add(Mark::of(&attempt.target));
         if let Some(broke) = attempt.failure() {
             marks.add(Mark::Class(broke.class.label()));
         }
@@ -276,7 +310,7 @@ fn marks_of(record: &Record) -> String {
         }
     }
     for skipped in &record.skipped {
-        marks.add(Mark::Target(&skipped.target));
+        marks.add(Mark::of(&skipped.target));
         marks.add(Mark::Tag(skipped.gate.label()));
     }
     if let Some(class) = record.class {
@@ -290,7 +324,7 @@ fn marks_of(record: &Record) -> String {
 
 fn marks_of_twin(twin: &Attempted) -> String {
     let mut marks = Marks::new();
-    marks.add(Mark::Target(&twin.target));
+    marks.add(Mark::of(&twin.target));
     if let Some(broke) = twin.failure() {
         marks.add(Mark::Class(broke.class.label()));
     }
@@ -302,7 +336,7 @@ fn marks_of_twin(twin: &Attempted) -> String {
 
 fn marks_of_change(change: &Change) -> String {
     let mut marks = Marks::new();
-    marks.add(Mark::Target(&change.target));
+    marks.add(Mark::of(&change.target));
     marks.add(Mark::Tag(change.reason));
     change.causes.iter().for_each(|cause| marks.add(Mark::Cause(*cause)));
     marks.done()

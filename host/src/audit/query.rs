@@ -287,7 +287,7 @@ impl Question {
             question.values.push(Sql::Integer(signed(id.0)));
         }
         let marks = [
-            filter.target.as_ref().map(|target| Mark::Target(target)),
+            filter.target.as_deref().map(Mark::target),
             filter.class.as_deref().map(Mark::Class),
             filter.tag.as_deref().map(Mark::Tag),
         ];

@@ -46,7 +46,7 @@ pub(super) enum Body<'a> {
 #[schema(as = AuditRequest)]
 pub(super) struct Request<'a> {
     tenant: &'a str,
-    model: Cow<'a, str>,
+    model: &'a str,
     #[serde(serialize_with = "text")]
     #[schema(value_type = String)]
     protocol: seawall_core::request::Protocol,
@@ -56,14 +56,15 @@ pub(super) struct Request<'a> {
     class: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    target: Option<Text<'a, TargetId>>,
+    target: Option<Name<'a>>,
     took_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_content_ms: Option<f64>,
     /// No answer comes from a cache yet.
     cache: &'static str,
     routing: Routing<'a>,
-    attempts: Vec<Attempt<'a>>,
+    #[schema(value_type = Vec<Attempt<'a>>)]
+    attempts: Attempts<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<Skipped>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +83,7 @@ pub(super) struct Request<'a> {
 struct Routing<'a> {
     by: &'static str,
     #[schema(value_type = Vec<String>)]
-    order: Vec<Text<'a, TargetId>>,
+    order: Names<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Plugin<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +94,7 @@ struct Routing<'a> {
 #[schema(as = AuditAttempt)]
 struct Attempt<'a> {
     #[schema(value_type = String)]
-    target: Text<'a, TargetId>,
+    target: Name<'a>,
     purpose: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     twin_reason: Option<&'static str>,
@@ -223,17 +224,17 @@ pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
     });
     json(&Body::Request(Request {
         tenant: &record.tenant,
-        model: clean(&record.model, redaction),
+        model: &record.model,
         protocol: record.protocol,
         stream: record.stream,
         outcome: record.outcome.label(),
         class: record.class.map(|class| class.label()),
-        target: record.target.as_ref().map(Text),
+        target: record.target.as_ref().map(Name),
         took_ms: ms(record.after),
         first_content_ms: record.committed.map(ms),
         cache: "none",
         routing: routing(record, redaction),
-        attempts: record.attempts.iter().map(|made| attempt(made, redaction)).collect(),
+        attempts: Attempts { made: &record.attempts, redaction },
         skipped: skipped.collect(),
         splices: splices.collect(),
         rounds: record.rounds,
@@ -254,14 +255,13 @@ fn routing<'a>(record: &'a Record, redaction: &dyn Redaction) -> Routing<'a> {
         }
         RoutedBy::Operator | RoutedBy::Forecast => (None, None),
     };
-    let order = record.routing.order.iter().map(Text).collect();
-    Routing { by: record.routing.by.label(), order, policy, reason }
+    Routing { by: record.routing.by.label(), order: Names(&record.routing.order), policy, reason }
 }
 
 fn attempt<'a>(made: &'a Attempted, redaction: &dyn Redaction) -> Attempt<'a> {
     let broke = made.failure();
     Attempt {
-        target: Text(&made.target),
+        target: Name(&made.target),
         purpose: made.purpose.label(),
         twin_reason: made.purpose.reason(),
         probe: made.probe,
@@ -334,12 +334,33 @@ fn ms(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// Something as the text that it is shown as, without making that first.
-struct Text<'a, T>(&'a T);
+/// A target by its name.
+struct Name<'a>(&'a TargetId);
 
-impl<T: std::fmt::Display> Serialize for Text<'_, T> {
+impl Serialize for Name<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         text(self.0, serializer)
+    }
+}
+
+/// Targets by their names.
+struct Names<'a>(&'a [TargetId]);
+
+impl Serialize for Names<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Name))
+    }
+}
+
+/// Attempts, each shaped when it is written.
+struct Attempts<'a> {
+    made: &'a [Attempted],
+    redaction: &'a dyn Redaction,
+}
+
+impl Serialize for Attempts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.made.iter().map(|made| attempt(made, self.redaction)))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
@@ -25,9 +25,13 @@ use super::store::{Store, StoreError};
 
 /// How long a batch waits for more.
 const GATHER: Duration = Duration::from_millis(100);
-/// Between two looks meanwhile. Records are given back soon, so that requests write theirs where memory is still warm:
-/// a tenth of a second's worth of them left lying costs requests as much as all the writing.
-const LOOK: Duration = Duration::from_millis(10);
+/// Between two looks meanwhile, at least. Many records are given back soon, so that requests write theirs where memory is
+/// still warm: a tenth of a second's worth of them left lying costs requests as much as all the writing. Few are not worth
+/// a thread's waking.
+const LOOK: Duration = Duration::from_millis(5);
+/// Entries that a look should find, so many at most and so many at least.
+const ARMFUL: usize = 128;
+const FEW: usize = ARMFUL / 2;
 /// How long nothing may happen before the house is looked after.
 const IDLE: Duration = Duration::from_millis(250);
 /// Most entries of one transaction: as many as the usual queue holds, so that a batch a tenth of a second keeps up with it.
@@ -36,6 +40,8 @@ const BATCH: usize = 8_192;
 const CHUNK: usize = 1_000;
 /// Between two tries of a database that does not work.
 const RETRY: Duration = Duration::from_secs(1);
+/// Between two looks at how large the database is.
+const WEIGH: Duration = Duration::from_secs(1);
 /// Between two looks for what is too old or too much.
 const RETAIN: Duration = Duration::from_secs(10);
 /// How long stragglers are waited for at the end.
@@ -48,7 +54,12 @@ pub(super) struct Writer {
     written: SyncSender<()>,
     store: Option<Store>,
     retry_at: Instant,
+    weigh_at: Instant,
     retain_at: Instant,
+    /// Between two looks at what is handed over, as it is handed over now.
+    pace: Duration,
+    /// Kept for its room.
+    batch: Vec<Row>,
     /// Runs that ended without a word; none as long as nobody has looked.
     dead: Option<Vec<Dead>>,
 }
@@ -74,16 +85,27 @@ pub(super) struct Killed {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, handed: Receiver<Handed>, written: SyncSender<()>) -> Self {
         let now = Instant::now();
-        Self { shared, handed, written, store: None, retry_at: now, retain_at: now, dead: None }
+        Self {
+            shared,
+            handed,
+            written,
+            store: None,
+            retry_at: now,
+            weigh_at: now,
+            retain_at: now,
+            pace: GATHER,
+            batch: Vec::new(),
+            dead: None,
+        }
     }
 
     /// Until the trail is closed and everything is settled.
     pub(super) fn run(mut self) {
         self.open();
         while !self.shared.is_closed() {
-            let batch = self.gather();
-            let busy = batch.len() >= BATCH;
-            self.keep(batch);
+            self.gather();
+            let busy = self.batch.len() >= BATCH;
+            self.keep();
             if !busy {
                 self.look_after_the_house();
             }
@@ -93,41 +115,51 @@ impl Writer {
         shared.written.store(true, SeqCst);
     }
 
-    /// What was handed over, as rows.
-    fn gather(&mut self) -> Vec<Row> {
-        match self.handed.recv_timeout(IDLE) {
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Vec::new(),
-            Ok(first) => {
-                let mut rows = vec![self.shared.row(&first)];
-                let until = Instant::now() + GATHER;
-                loop {
-                    rows.extend(self.shared.rows(&self.handed, BATCH - rows.len()));
-                    if rows.len() >= BATCH || Instant::now() >= until || self.shared.is_closed() {
-                        return rows;
-                    }
-                    sleep(LOOK);
-                }
+    /// What is handed over, as rows.
+    fn gather(&mut self) {
+        let Ok(first) = self.handed.recv_timeout(IDLE) else { return };
+        self.batch.push(self.shared.row(&first));
+        let until = Instant::now() + GATHER;
+        loop {
+            let had = self.batch.len();
+            self.batch.extend(self.shared.rows(&self.handed, BATCH - had));
+            let left = until.saturating_duration_since(Instant::now());
+            if self.batch.len() >= BATCH || left.is_zero() || self.shared.is_closed() {
+                return;
             }
+            self.keep_pace(self.batch.len() - had);
+            sleep(self.pace.min(left));
         }
     }
 
-    /// To the database, else to the spill file.
-    fn keep(&mut self, rows: Vec<Row>) {
-        if rows.is_empty() {
-            return;
-        }
-        let stored = self.open().map(|store| store.insert(&rows));
-        match stored {
-            Some(Ok(_)) => {
-                Counters::add(&self.shared.counters.stored, rows.len());
-                self.shared.well();
+    /// Looks more or less often, so that about an [`ARMFUL`] has come each time.
+    fn keep_pace(&mut self, came: usize) {
+        let pace = match came {
+            0..FEW => self.pace * 2,
+            FEW..=ARMFUL => self.pace,
+            _ => self.pace / 2,
+        };
+        self.pace = pace.clamp(LOOK, GATHER);
+    }
+
+    /// The batch to the database, else to the spill file.
+    fn keep(&mut self) {
+        let mut rows = std::mem::take(&mut self.batch);
+        if !rows.is_empty() {
+            match self.open().map(|store| store.insert(&rows)) {
+                Some(Ok(_)) => {
+                    Counters::add(&self.shared.counters.stored, rows.len());
+                    self.shared.well();
+                }
+                Some(Err(error)) => {
+                    self.gave_up(&error);
+                    self.shared.spill_or_drop(&rows);
+                }
+                None => self.shared.spill_or_drop(&rows),
             }
-            Some(Err(error)) => {
-                self.gave_up(&error);
-                self.shared.spill_or_drop(&rows);
-            }
-            None => self.shared.spill_or_drop(&rows),
         }
+        rows.clear();
+        self.batch = rows;
     }
 
     /// The database, if it is there or can be opened; one that does not work is tried once a second.
@@ -153,15 +185,26 @@ impl Writer {
 
     /// A little of everything that can wait.
     fn look_after_the_house(&mut self) {
-        let Some(store) = self.open() else { return };
-        let bytes = store.bytes();
-        if let Ok(bytes) = bytes {
-            self.shared.counters.database_bytes.store(bytes, Relaxed);
+        if self.open().is_none() {
+            return;
         }
+        self.weigh();
         let done = self.take_in_own().and_then(|()| self.take_in_dead()).and_then(|()| self.retain());
         match done.and_then(|()| self.try_again()) {
             Ok(()) => {}
             Err(error) => self.gave_up(&error),
+        }
+    }
+
+    /// How large it is. Asking takes as long as storing some dozens of rows.
+    fn weigh(&mut self) {
+        let now = Instant::now();
+        if now < self.weigh_at {
+            return;
+        }
+        self.weigh_at = now + WEIGH;
+        if let Some(Ok(bytes)) = self.store.as_ref().map(Store::bytes) {
+            self.shared.counters.database_bytes.store(bytes, Relaxed);
         }
     }
 
@@ -261,9 +304,9 @@ impl Writer {
         let until = Instant::now() + LAST_WORDS;
         self.retry_at = Instant::now();
         loop {
-            let batch: Vec<Row> = self.shared.rows(&self.handed, BATCH).collect();
-            let none = batch.is_empty();
-            self.keep(batch);
+            self.batch.extend(self.shared.rows(&self.handed, BATCH));
+            let none = self.batch.is_empty();
+            self.keep();
             if none && (self.shared.counters.is_settled() || Instant::now() > until) {
                 break;
             }

@@ -123,12 +123,14 @@ async fn main() -> ExitCode {
     let rounds =
         words.windows(2).find(|pair| pair[0] == "--rounds").map(|pair| pair[1].parse().expect("--rounds N"));
     let rounds: u32 = rounds.unwrap_or(if quick { 3 } else { 12 });
-    let only = words.windows(2).find(|pair| pair[0] == "--only").map(|pair| pair[1].clone());
+    let only = words.windows(2).find(|pair| pair[0] == "--only").map(|pair| pair[1].as_str());
+    let asked: Vec<&Scenario> =
+        SCENARIOS.iter().filter(|scenario| only.is_none_or(|only| scenario.name.contains(only))).collect();
 
     let bare = words.iter().any(|word| word == "--bare");
     let stage = Stage::start("", &if bare { share::bare() } else { String::new() }).await;
     if let Some(off) = share::without(&words) {
-        return if share::measure(&stage, &off, rounds).await {
+        return if share::measure(&stage, &asked, &off, rounds).await {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -136,9 +138,7 @@ async fn main() -> ExitCode {
     }
     table::start_figures(&stage);
     table::head();
-    for scenario in
-        SCENARIOS.iter().filter(|s| only.as_ref().is_none_or(|only| s.name.contains(only.as_str())))
-    {
+    for scenario in asked {
         let [direct, proxy, gateway] = measure(&stage, scenario, rounds, quick).await;
         table::line(scenario, &direct, &proxy, &gateway);
     }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::Scenario;
 use crate::load::Load;
 use crate::stage::{Process, Stage};
-use crate::{SCENARIOS, Scenario};
 
 /// Parts that can be switched off: the flag that asks for it, and the configuration without it.
 const PARTS: [(&str, &str); 2] =
@@ -48,7 +48,7 @@ impl Spent {
 }
 
 /// Measures, prints a line a scenario, and says whether the bar was held.
-pub(crate) async fn measure(stage: &Stage, off: &str, rounds: u32) -> bool {
+pub(crate) async fn measure(stage: &Stage, asked: &[&Scenario], off: &str, rounds: u32) -> bool {
     let (off_base, off_gateway) = stage.another(off).await;
     println!(
         "CPU per request in us with the part on and off, and on the trail's own threads; spread: lower and upper quartile \
@@ -59,7 +59,7 @@ pub(crate) async fn measure(stage: &Stage, off: &str, rounds: u32) -> bool {
         "", "on", "off", "behind", "share", "spread", "bar"
     );
     let mut holds = true;
-    for scenario in SCENARIOS.iter().filter(|scenario| !scenario.paced) {
+    for scenario in asked.iter().filter(|scenario| !scenario.paced) {
         let ways = [(&*stage.gateway_base, &stage.gateway), (&*off_base, &off_gateway)];
         let [on, off] = alternate(scenario, ways, rounds).await;
         let share = |on: f64, off: f64| (on - off) / on * 100.0;

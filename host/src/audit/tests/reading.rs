@@ -1,12 +1,13 @@
 //! What is put on record can be found.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use seawall_core::note::{Note, Outcome};
+use seawall_core::note::{Circuit, Note, Outcome};
 use seawall_core::ports::PluginRef;
-use seawall_core::record::{Attempted, End, Purpose, Twin};
+use seawall_core::record::{Attempted, End, Purpose, Record, Twin};
 use seawall_core::request::Protocol;
+use seawall_core::target::TargetId;
 
 use super::{all, body, deed, opened, request, settings, settled, start, target};
 use crate::audit::{Filter, Kind};
@@ -64,6 +65,43 @@ async fn entries_are_found_by_what_they_are_about_and_with_what_belongs_to_them(
         (&"overloaded".into(), &503.into())
     );
     audit.close().await;
+}
+
+/// Regression: the model was blotted out, the target that is called after it was not.
+#[tokio::test]
+async fn a_key_that_stands_in_for_a_model_is_nowhere_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = start(&settings(folder.path()));
+    let secret = "sk-abcdefghijklmnop";
+    let target = TargetId::new("left", format!("\"{secret}\""));
+    let attempt = || Attempted::new(target.clone(), PluginRef::made_up("adapter"), Purpose::Turn);
+    let id = audit.ids().next();
+    let mut record = Record { started: SystemTime::now(), ..Record::new(id, target.text()) };
+    record.attempts = vec![attempt()];
+    record.routing.order = vec![target.clone()];
+    audit.note(&Note::RequestEnded(Arc::new(record)));
+    audit.note(&Note::TwinEnded { id, twin: Arc::new(Twin::new(attempt())) });
+    audit.note(&Note::CircuitChanged {
+        target: target.clone(),
+        from: Circuit::Closed,
+        to: Circuit::Open,
+        reason: "consecutive",
+        open_for: None,
+        causes: vec![id],
+    });
+    settled(&audit);
+    let entries = all(&audit, Filter::default());
+    assert_eq!(entries.len(), 3);
+    for entry in &entries {
+        assert!(!entry.entry.get().contains(secret), "{}", entry.entry.get());
+        assert!(entry.entry.get().contains(r#""target":"left/\"[key]\"""#) || entry.kind == "request");
+    }
+    let named =
+        |target: &str| all(&audit, Filter { target: Some(target.to_owned()), ..Filter::default() }).len();
+    assert_eq!((named("left/\"[key]\""), named(&target.text())), (3, 0));
+    audit.close().await;
+    let file = std::fs::read(settings(folder.path()).dir.join("audit.db")).unwrap();
+    assert!(!file.windows(secret.len()).any(|window| window == secret.as_bytes()));
 }
 
 #[tokio::test]
