@@ -10,7 +10,7 @@
 //! | `ids`, `run` | who is called what, and what must be missing after a kill |
 //! | `entry`, `shape` | what is handed over, and the JSON that is kept of it |
 //! | `content`, `redact` | what client and model said, if that is kept, and what never is |
-//! | `writer`, `store` | batches into the database, retention |
+//! | `writer`, `pace`, `store` | batches into the database, retention |
 //! | `settler` | when that is on disk |
 //! | `keeper`, `spill` | where entries go while the database does not take them |
 //! | `figures` | how many went where |
@@ -27,6 +27,7 @@ mod entry;
 mod figures;
 mod ids;
 mod keeper;
+mod pace;
 mod query;
 mod redact;
 mod run;

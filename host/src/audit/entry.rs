@@ -279,6 +279,7 @@ impl Marks {
     fn add(&mut self, mark: Mark<'_>) {
         let end = self.0.len();
         mark.end_with(&mut self.0);
+        // The first has none before it.
         let known = self.0.get(..end).zip(self.0.get(end - 1..)).filter(|_| end > 1);
         if known.is_some_and(|(before, line)| before.contains(line)) {
             self.0.truncate(end);

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::entry::{Handed, Row, millis};
 use super::figures::Counters;
+use super::pace::Pace;
 use super::run::RunFile;
 use super::shape::{self, Body};
 use super::spill::Spill;
@@ -25,13 +26,6 @@ use super::store::{Store, StoreError};
 
 /// How long a batch waits for more.
 const GATHER: Duration = Duration::from_millis(100);
-/// Between two looks meanwhile, at least. Many records are given back soon, so that requests write theirs where memory is
-/// still warm: a tenth of a second's worth of them left lying costs requests as much as all the writing. Few are not worth
-/// a thread's waking.
-const LOOK: Duration = Duration::from_millis(5);
-/// Entries that a look should find, so many at most and so many at least.
-const ARMFUL: usize = 128;
-const FEW: usize = ARMFUL / 2;
 /// How long nothing may happen before the house is looked after.
 const IDLE: Duration = Duration::from_millis(250);
 /// Most entries of one transaction: as many as the usual queue holds, so that a batch a tenth of a second keeps up with it.
@@ -56,8 +50,7 @@ pub(super) struct Writer {
     retry_at: Instant,
     weigh_at: Instant,
     retain_at: Instant,
-    /// Between two looks at what is handed over, as it is handed over now.
-    pace: Duration,
+    pace: Pace,
     /// Kept for its room.
     batch: Vec<Row>,
     /// Runs that ended without a word; none as long as nobody has looked.
@@ -85,6 +78,7 @@ pub(super) struct Killed {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, handed: Receiver<Handed>, written: SyncSender<()>) -> Self {
         let now = Instant::now();
+        let pace = Pace::new(GATHER, shared.settings.queue, BATCH);
         Self {
             shared,
             handed,
@@ -93,7 +87,7 @@ impl Writer {
             retry_at: now,
             weigh_at: now,
             retain_at: now,
-            pace: GATHER,
+            pace,
             batch: Vec::new(),
             dead: None,
         }
@@ -127,19 +121,9 @@ impl Writer {
             if self.batch.len() >= BATCH || left.is_zero() || self.shared.is_closed() {
                 return;
             }
-            self.keep_pace(self.batch.len() - had);
-            sleep(self.pace.min(left));
+            self.pace.came(self.batch.len() - had);
+            sleep(self.pace.pause().min(left));
         }
-    }
-
-    /// Looks more or less often, so that about an [`ARMFUL`] has come each time.
-    fn keep_pace(&mut self, came: usize) {
-        let pace = match came {
-            0..FEW => self.pace * 2,
-            FEW..=ARMFUL => self.pace,
-            _ => self.pace / 2,
-        };
-        self.pace = pace.clamp(LOOK, GATHER);
     }
 
     /// The batch to the database, else to the spill file.

@@ -172,7 +172,7 @@ impl<'a> Json<'a> {
         self.to_bytes_of_about(write::room_for(self))
     }
 
-    /// As text.
+    /// As text, without the detour through a formatter that `to_string` takes.
     pub fn to_text(&self) -> String {
         String::from_utf8(self.to_bytes()).unwrap_or_default()
     }
