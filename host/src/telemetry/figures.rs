@@ -145,6 +145,13 @@ impl Spread {
     pub(crate) fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
+
+    /// This one and another of the same scale, as one.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.sum += other.sum;
+        self
+    }
 }
 
 /// A label and its value.
@@ -198,9 +205,9 @@ impl From<&Counter> for Value {
     }
 }
 
-impl From<&Histogram> for Value {
-    fn from(histogram: &Histogram) -> Self {
-        Self::Spread(histogram.read())
+impl From<Spread> for Value {
+    fn from(spread: Spread) -> Self {
+        Self::Spread(spread)
     }
 }
 

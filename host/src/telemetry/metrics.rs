@@ -4,7 +4,7 @@
 //! Labels are bounded by the configuration. Aliases and targets that it names have places of their own, made before the
 //! first request; whatever a client makes up counts for `other`, of its provider where that is known. A note costs a
 //! lookup or two and a few atomic additions: no allocation, no lock but in what is rare (a changed breaker, an injected
-//! fault, a plugin's fault, a refused request).
+//! fault, a plugin's fault, a refused request). What every request counts has a lane for each thread.
 
 mod alias;
 pub(super) mod http;
@@ -26,6 +26,7 @@ use self::rare::Rare;
 use self::target::TargetFigures;
 pub use self::totals::Totals;
 use super::figures::{Counter, Sheet};
+use super::lanes::Lanes;
 use super::names::{self, key};
 use crate::config::Config;
 
@@ -36,7 +37,7 @@ const OTHER: &str = "other";
 #[derive(Debug)]
 pub struct Metrics {
     places: ArcSwap<Places>,
-    started: Counter,
+    started: Lanes<Counter>,
     refused: Rare,
     second_rounds: Counter,
     wasted_tokens: Counter,
@@ -96,7 +97,7 @@ impl Metrics {
     pub(super) fn new() -> Self {
         Self {
             places: ArcSwap::from_pointee(Places::none()),
-            started: Counter::default(),
+            started: Lanes::default(),
             refused: Rare::default(),
             second_rounds: Counter::default(),
             wasted_tokens: Counter::default(),
@@ -129,7 +130,7 @@ impl Metrics {
     pub(super) fn count(&self, note: &Note) {
         let places = self.places.load();
         match note {
-            Note::RequestStarted { .. } => self.started.one(),
+            Note::RequestStarted { .. } => self.started.mine().one(),
             Note::RequestRefused { status, code, .. } => {
                 self.refused.one([Cow::Owned(status.to_string()), Cow::Owned(code.clone())]);
             }
@@ -161,7 +162,7 @@ impl Metrics {
     /// Writes everything down. `provider` gives the name that the conventions know a configured provider by.
     pub(crate) fn gather(&self, sheet: &mut Sheet, provider: &dyn Fn(&str) -> Option<String>) {
         let places = self.places.load();
-        sheet.put(&names::REQUESTS_STARTED, [], &self.started);
+        sheet.put(&names::REQUESTS_STARTED, [], self.started.sum(|started| started));
         for ([status, code], count) in self.refused.read() {
             sheet.put(&names::REQUESTS_REFUSED, [(key::HTTP_STATUS, status), (key::CODE, code)], count);
         }
@@ -181,4 +182,9 @@ fn ended(places: &Places, record: &Record) {
     for attempt in &record.attempts {
         places.target(&attempt.target).ended(record, attempt);
     }
+}
+
+/// What belongs to this label.
+fn of<'a, L: PartialEq + Copy, T>(labels: &[L], things: &'a [T], label: L) -> Option<&'a T> {
+    labels.iter().position(|known| *known == label).and_then(|place| things.get(place))
 }

@@ -13,6 +13,7 @@ use seawall_core::trace::Trace;
 use tokio::time::Instant;
 
 use super::super::figures::{Histogram, Label, REQUEST_TIMES, Sheet};
+use super::super::lanes::Lanes;
 use super::super::names::{self, key};
 use super::super::otlp::Sampler;
 
@@ -27,15 +28,16 @@ const CLIENT_LEFT: u16 = 499;
 /// The data port in numbers.
 #[derive(Debug)]
 pub(crate) struct HttpFigures {
-    routes: [Arc<Route>; Protocol::ALL.len()],
+    routes: [Lanes<Arc<Route>>; Protocol::ALL.len()],
     counts: AtomicBool,
     /// Set where spans are recorded.
     sampler: OnceLock<Sampler>,
 }
 
+/// Requests of one route. Its own lines of memory are to hold its count of references, too: see [`Lanes`].
 #[derive(Debug)]
+#[repr(align(128))]
 struct Route {
-    path: &'static str,
     active: AtomicU64,
     /// Made when a status first occurs.
     durations: Box<[OnceLock<Box<Histogram>>]>,
@@ -51,13 +53,20 @@ pub(crate) struct Visit {
     trace: Option<Arc<Trace>>,
 }
 
+impl Route {
+    /// How long requests took whose answers had this status, counted from the first.
+    fn took(&self, slot: u16) -> Option<&Histogram> {
+        self.durations.get(usize::from(slot))?.get().map(AsRef::as_ref)
+    }
+}
+
 impl Default for HttpFigures {
     fn default() -> Self {
-        let routes = Protocol::ALL.map(|protocol| {
-            let path = protocol.path();
+        let route = || {
             let durations = (0..STATUSES).map(|_| OnceLock::new()).collect();
-            Arc::new(Route { path, active: AtomicU64::new(0), durations })
-        });
+            Arc::new(Route { active: AtomicU64::new(0), durations })
+        };
+        let routes = Protocol::ALL.map(|_| Lanes::new(route));
         Self { routes, counts: AtomicBool::new(true), sampler: OnceLock::new() }
     }
 }
@@ -71,7 +80,7 @@ impl HttpFigures {
             Protocol::Messages => messages,
             Protocol::Embeddings => embeddings,
         };
-        let route = self.counts().then(|| Arc::clone(route));
+        let route = self.counts().then(|| Arc::clone(route.mine()));
         if let Some(route) = &route {
             route.active.fetch_add(1, Relaxed);
         }
@@ -113,15 +122,16 @@ impl HttpFigures {
     }
 
     pub(crate) fn gather(&self, sheet: &mut Sheet) {
-        for route in &self.routes {
+        for (protocol, route) in Protocol::ALL.into_iter().zip(&self.routes) {
             let labels = || -> [Label; 2] {
-                [(key::HTTP_METHOD, "POST".into()), (key::HTTP_ROUTE, route.path.into())]
+                [(key::HTTP_METHOD, "POST".into()), (key::HTTP_ROUTE, protocol.path().into())]
             };
-            sheet.put(&names::HTTP_ACTIVE, labels(), route.active.load(Relaxed));
-            for (status, durations) in (FIRST_STATUS..).zip(&route.durations) {
-                if let Some(durations) = durations.get() {
-                    let status = (key::HTTP_STATUS, Cow::Owned(status.to_string()));
-                    sheet.put(&names::HTTP_DURATION, labels().into_iter().chain([status]), &**durations);
+            let active: u64 = route.all().map(|route| route.active.load(Relaxed)).sum();
+            sheet.put(&names::HTTP_ACTIVE, labels(), active);
+            for slot in 0..STATUSES {
+                if let Some(spread) = route.spread(|route| route.took(slot)) {
+                    let status = (key::HTTP_STATUS, Cow::Owned((FIRST_STATUS + slot).to_string()));
+                    sheet.put(&names::HTTP_DURATION, labels().into_iter().chain([status]), spread);
                 }
             }
         }

@@ -11,8 +11,10 @@ use seawall_core::request::Protocol;
 use seawall_core::splice::Mode;
 use seawall_core::target::TargetId;
 
-use super::super::figures::{CALL_TIMES, Counter, Histogram, Label, Sheet, TOKENS, Value};
+use super::super::figures::{CALL_TIMES, Counter, Histogram, Label, Sheet, TOKENS};
+use super::super::lanes::Lanes;
 use super::super::names::{self, Metric, key};
+use super::of;
 use super::rare::{Rare, Words};
 
 const MODES: [Mode; 3] = [Mode::Prefill, Mode::Restart, Mode::Instruct];
@@ -22,9 +24,8 @@ pub(super) struct TargetFigures {
     /// The model is `other` where several are counted together.
     id: TargetId,
     pub(super) label: String,
-    started: Counter,
+    busy: Lanes<Busy>,
     probes: Counter,
-    answered: Counter,
     outrun: Counter,
     given_up: Counter,
     failed: [Counter; Class::ALL.len()],
@@ -33,12 +34,19 @@ pub(super) struct TargetFigures {
     hedges: Hedges,
     twins: Twins,
     splices: [Counter; MODES.len()],
-    billionths_usd: Counter,
     transitions: Rare,
     opened: Counter,
     faults: Rare,
     lost: Rare,
     prompts: Rare,
+}
+
+/// What every call counts.
+#[derive(Debug, Default)]
+struct Busy {
+    started: Counter,
+    answered: Counter,
+    billionths_usd: Counter,
     /// By operation; most targets only ever see one.
     calls: [OnceLock<Box<Calls>>; Operation::ALL.len()],
 }
@@ -57,6 +65,12 @@ struct Twins {
     started: Counter,
     answered: Counter,
     failed: Counter,
+}
+
+impl Busy {
+    fn calls(&self, operation: Operation) -> Option<&Calls> {
+        of(&Operation::ALL, &self.calls, operation)?.get().map(AsRef::as_ref)
+    }
 }
 
 /// What the generative conventions call an operation.
@@ -140,9 +154,8 @@ impl TargetFigures {
         Self {
             id,
             label,
-            started: Counter::default(),
+            busy: Lanes::default(),
             probes: Counter::default(),
-            answered: Counter::default(),
             outrun: Counter::default(),
             given_up: Counter::default(),
             failed: Default::default(),
@@ -151,18 +164,16 @@ impl TargetFigures {
             hedges: Hedges::default(),
             twins: Twins::default(),
             splices: Default::default(),
-            billionths_usd: Counter::default(),
             transitions: Rare::default(),
             opened: Counter::default(),
             faults: Rare::default(),
             lost: Rare::default(),
             prompts: Rare::default(),
-            calls: Default::default(),
         }
     }
 
     pub(super) fn started(&self, probe: bool) {
-        self.started.one();
+        self.busy.mine().started.one();
         if probe {
             self.probes.one();
         }
@@ -174,8 +185,9 @@ impl TargetFigures {
 
     /// A call of a request that has ended. Its failure was told when it happened.
     pub(super) fn ended(&self, record: &Record, attempt: &Attempted) {
+        let busy = self.busy.mine();
         match attempt.end {
-            End::Answered => self.answered.one(),
+            End::Answered => busy.answered.one(),
             End::Outrun => self.outrun.one(),
             End::GivenUp | End::Open => self.given_up.one(),
             End::Failed(_) => {}
@@ -186,10 +198,10 @@ impl TargetFigures {
                 clippy::cast_sign_loss,
                 reason = "positive, far below 2^64"
             )]
-            self.billionths_usd.add((usd * 1e9).round() as u64);
+            busy.billionths_usd.add((usd * 1e9).round() as u64);
         }
         let operation = Operation::from(record.protocol);
-        if let Some(calls) = of(&Operation::ALL, &self.calls, operation) {
+        if let Some(calls) = of(&Operation::ALL, &busy.calls, operation) {
             calls.get_or_init(|| Box::new(Calls::new())).ended(record.stream, attempt);
         }
     }
@@ -249,13 +261,8 @@ impl TargetFigures {
     }
 
     pub(super) fn is_used(&self) -> bool {
-        self.started.get() + self.twins.started.get() > 0 || self.skipped.iter().any(|count| count.get() > 0)
+        self.attempts() + self.twins.started.get() > 0 || self.skipped.iter().any(|count| count.get() > 0)
     }
-}
-
-/// What belongs to this label.
-fn of<'a, L: PartialEq + Copy, T>(labels: &[L], things: &'a [T], label: L) -> Option<&'a T> {
-    labels.iter().position(|known| *known == label).and_then(|place| things.get(place))
 }
 
 /// Those of the counters that ever counted, with their labels.
@@ -271,7 +278,7 @@ fn counted<'a, L: Copy>(
 /// For the sums.
 impl TargetFigures {
     pub(super) fn attempts(&self) -> u64 {
-        self.started.get()
+        self.busy.sum(|busy| &busy.started)
     }
 
     pub(super) fn probes(&self) -> u64 {
@@ -318,14 +325,16 @@ impl TargetFigures {
 /// For the sheet.
 impl TargetFigures {
     pub(super) fn gather(&self, sheet: &mut Sheet, provider: &dyn Fn(&str) -> Option<String>) {
-        sheet.put(&names::ATTEMPTS_STARTED, [self.target()], &self.started);
-        let ends = [("answered", &self.answered), ("outrun", &self.outrun), ("given_up", &self.given_up)];
-        for (result, counter) in ends {
-            sheet.put(&names::ATTEMPTS, [self.target(), (key::RESULT, result.into())], counter);
+        sheet.put(&names::ATTEMPTS_STARTED, [self.target()], self.attempts());
+        let answered = self.busy.sum(|busy| &busy.answered);
+        let ends = [("answered", answered), ("outrun", self.outrun.get()), ("given_up", self.given_up.get())];
+        for (result, count) in ends {
+            sheet.put(&names::ATTEMPTS, [self.target(), (key::RESULT, result.into())], count);
         }
         self.labelled(sheet, &names::ATTEMPTS, key::RESULT, self.failures());
         sheet.put(&names::PROBES, [self.target()], &self.probes);
-        sheet.put(&names::COST, [self.target()], self.billionths_usd.get() as f64 / 1e9);
+        let billionths_usd = self.busy.sum(|busy| &busy.billionths_usd);
+        sheet.put(&names::COST, [self.target()], billionths_usd as f64 / 1e9);
         self.labelled(sheet, &names::SKIPPED, key::REASON, self.skips());
         let gates = counted(&Gate::ALL, &self.gates, Gate::label);
         self.labelled(sheet, &names::GATES_CLOSED, key::GATE, gates);
@@ -344,10 +353,8 @@ impl TargetFigures {
         for ([template, _], count) in self.prompts.read() {
             sheet.put(&names::PROMPTS_FAILED, [self.target(), (key::TEMPLATE, template)], count);
         }
-        for (operation, calls) in Operation::ALL.into_iter().zip(&self.calls) {
-            if let Some(calls) = calls.get() {
-                self.gather_calls(sheet, operation, calls, provider);
-            }
+        for operation in Operation::ALL {
+            self.gather_calls(sheet, operation, provider);
         }
     }
 
@@ -393,38 +400,33 @@ impl TargetFigures {
         &self,
         sheet: &mut Sheet,
         operation: Operation,
-        calls: &Calls,
         provider: &dyn Fn(&str) -> Option<String>,
     ) {
         let provider = provider(&self.id.provider).unwrap_or_else(|| self.id.provider.to_string());
-        let labels = |more: Option<Label>| {
-            let usual = [
-                (key::GEN_AI_OPERATION, operation.label().into()),
-                (key::GEN_AI_PROVIDER, Cow::Owned(provider.clone())),
-                (key::GEN_AI_REQUEST_MODEL, Cow::Owned(self.id.model.to_string())),
-            ];
-            usual.into_iter().chain(more)
+        // What has not happened yet would only be noise.
+        let mut put = |metric: &'static Metric,
+                       more: Option<Label>,
+                       of_calls: &dyn Fn(&Calls) -> Option<&Histogram>| {
+            let spread = self.busy.spread(|busy| busy.calls(operation).and_then(of_calls));
+            if let Some(spread) = spread.filter(|spread| spread.count() > 0) {
+                let usual = [
+                    (key::GEN_AI_OPERATION, operation.label().into()),
+                    (key::GEN_AI_PROVIDER, Cow::Owned(provider.clone())),
+                    (key::GEN_AI_REQUEST_MODEL, Cow::Owned(self.id.model.to_string())),
+                ];
+                sheet.put(metric, usual.into_iter().chain(more), spread);
+            }
         };
         let error = |name: &'static str| Some((key::ERROR_TYPE, name.into()));
-        // What has not happened yet would only be noise.
-        let mut put = |metric: &'static Metric, more: Option<Label>, histogram: &Histogram| {
-            let spread = histogram.read();
-            if spread.count() > 0 {
-                sheet.put(metric, labels(more), Value::Spread(spread));
-            }
-        };
-        put(&names::GEN_AI_DURATION, None, &calls.answered);
-        for (class, durations) in Class::ALL.iter().zip(&calls.failed) {
-            if let Some(durations) = durations.get() {
-                put(&names::GEN_AI_DURATION, error(class.label()), durations);
-            }
+        put(&names::GEN_AI_DURATION, None, &|calls| Some(&calls.answered));
+        for class in Class::ALL {
+            let failed = error(class.label());
+            put(&names::GEN_AI_DURATION, failed, &|calls| of(&Class::ALL, &calls.failed, class)?.get());
         }
-        if let Some(durations) = calls.cancelled.get() {
-            put(&names::GEN_AI_DURATION, error(CANCELLED), durations);
-        }
-        put(&names::GEN_AI_FIRST_CHUNK, None, &calls.first_content);
-        for (kind, tokens) in [("input", &calls.input), ("output", &calls.output)] {
-            put(&names::GEN_AI_TOKENS, Some((key::GEN_AI_TOKEN_TYPE, kind.into())), tokens);
-        }
+        put(&names::GEN_AI_DURATION, error(CANCELLED), &|calls| calls.cancelled.get());
+        put(&names::GEN_AI_FIRST_CHUNK, None, &|calls| Some(&calls.first_content));
+        let tokens = |kind: &'static str| Some((key::GEN_AI_TOKEN_TYPE, kind.into()));
+        put(&names::GEN_AI_TOKENS, tokens("input"), &|calls| Some(&calls.input));
+        put(&names::GEN_AI_TOKENS, tokens("output"), &|calls| Some(&calls.output));
     }
 }

@@ -54,14 +54,14 @@ impl Metrics {
     pub fn totals(&self) -> Totals {
         let places = self.places.load();
         let mut totals = Totals {
-            requests_started: self.started.get(),
+            requests_started: self.started.sum(|started| started),
             requests_refused: self.refused.sum(),
             wasted_prompt_tokens: self.wasted_tokens.get(),
             second_rounds: self.second_rounds.get(),
             ..Totals::default()
         };
         for alias in places.all_aliases() {
-            let counts = alias.by_outcome().map(|(outcome, counter)| (outcome.label(), counter.get()));
+            let counts = alias.by_outcome().map(|(outcome, count)| (outcome.label(), count));
             add(&mut totals.requests_ended, counts);
         }
         for target in places.all_targets() {
