@@ -42,6 +42,7 @@ mod writer;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::TrySendError::{Disconnected, Full};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -140,6 +141,12 @@ impl Shared {
         self.closed.load(Ordering::SeqCst)
     }
 
+    /// Nothing more is handed over.
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.ids.bell().ring();
+    }
+
     fn spill(&self) -> std::sync::MutexGuard<'_, Spill> {
         self.spill.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,10 +218,12 @@ impl Audit {
         let writer = Writer::new(Arc::clone(&shared), handed, wrote);
         let settler = Settler::new(Arc::clone(&shared), written);
         let keeper = Keeper::new(Arc::clone(&shared), too_many, run);
+        let keeper = tasks::thread("audit-keeper", move || keeper.run())?;
+        shared.ids.bell().wakes(keeper.handle());
         let threads = vec![
             tasks::thread("audit-writer", move || writer.run())?,
             tasks::thread("audit-settler", move || settler.run())?,
-            tasks::thread("audit-keeper", move || keeper.run())?,
+            keeper,
         ];
         Ok(Self(Arc::new(Desk { shared, queue, overflow, threads: Mutex::new(threads) })))
     }
@@ -285,18 +294,25 @@ impl Audit {
     }
 
     fn take(&self, id: RequestId, at: SystemTime, entry: Entry) {
-        let Desk { shared, queue, overflow, .. } = &*self.0;
+        let shared = &self.0.shared;
         shared.counters.produce();
-        let handed = Handed { id, at, entry };
-        let left = if shared.is_closed() { Some(()) } else { hand(queue, overflow, handed) };
-        if left.is_some() {
+        if shared.is_closed() || !self.hand(Handed { id, at, entry }) {
             Counters::add(&shared.counters.dropped, 1);
         }
     }
 
+    /// To the writer, else to the keeper; false when neither has room.
+    fn hand(&self, handed: Handed) -> bool {
+        let Desk { shared, queue, overflow, .. } = &*self.0;
+        let Err(Full(handed) | Disconnected(handed)) = queue.try_send(handed) else { return true };
+        let room = overflow.try_send(handed).is_ok();
+        shared.ids.bell().ring();
+        room
+    }
+
     /// Ends the trail: everything that was handed over is stored, spilled or counted as dropped when this is ready.
     pub async fn close(&self) {
-        self.0.shared.closed.store(true, Ordering::SeqCst);
+        self.0.shared.close();
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if timeout(LONGEST_GOODBYE, thread.ended()).await.is_err() {
@@ -313,13 +329,6 @@ impl Audit {
 impl Drop for Desk {
     /// Nobody closed it; its threads end all the same.
     fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::SeqCst);
+        self.shared.close();
     }
-}
-
-/// To the writer, else to the keeper; `Some` when neither has room.
-fn hand(queue: &SyncSender<Handed>, overflow: &SyncSender<Handed>, handed: Handed) -> Option<()> {
-    use std::sync::mpsc::TrySendError::{Disconnected, Full};
-    let (Full(handed) | Disconnected(handed)) = queue.try_send(handed).err()?;
-    overflow.try_send(handed).err().map(drop)
 }

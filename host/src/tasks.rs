@@ -106,6 +106,11 @@ pub fn thread(name: &'static str, work: impl FnOnce() + Send + 'static) -> std::
 }
 
 impl Thread {
+    /// For whoever wakes it.
+    pub fn handle(&self) -> std::thread::Thread {
+        self.handle.thread().clone()
+    }
+
     /// Waits until it has ended.
     pub async fn ended(self) {
         let Self { name, handle } = self;

@@ -4,7 +4,10 @@
 //! given out in order and without gaps; every one of them is either on record or known to be missing.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
 use seawall_core::request::RequestId;
 
@@ -49,9 +52,14 @@ impl Run {
     }
 }
 
-/// Gives ids out.
+/// Gives ids out, and rings where it was asked to.
 #[derive(Debug)]
-pub struct Ids(AtomicU64);
+pub struct Ids {
+    next: AtomicU64,
+    /// From this id on it rings, once.
+    ring_at: AtomicU64,
+    bell: Bell,
+}
 
 impl Default for Ids {
     fn default() -> Self {
@@ -62,17 +70,41 @@ impl Default for Ids {
 impl Ids {
     /// A run of its own.
     pub fn new() -> Self {
-        Self(AtomicU64::new(Run::random().first()))
+        let first = Run::random().first();
+        Self { next: AtomicU64::new(first), ring_at: AtomicU64::new(u64::MAX), bell: Bell::default() }
     }
 
     /// The next one.
     pub fn next(&self) -> RequestId {
-        RequestId(self.0.fetch_add(1, Ordering::Relaxed))
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let ring_at = self.ring_at.load(Ordering::Relaxed);
+        if id >= ring_at {
+            self.ring(ring_at);
+        }
+        RequestId(id)
+    }
+
+    /// Once for each time that it was asked to.
+    #[cold]
+    fn ring(&self, at: u64) {
+        if self.ring_at.compare_exchange(at, u64::MAX, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.bell.ring();
+        }
     }
 
     /// The id that will be given out next.
     pub(super) fn upcoming(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Rings when this id is given out.
+    pub(super) fn ring_at(&self, id: u64) {
+        self.ring_at.store(id, Ordering::Relaxed);
+    }
+
+    /// The keeper's.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// The run that ids are of now.
@@ -82,7 +114,31 @@ impl Ids {
 
     /// Goes on under another run: what cannot be reserved must not look as if it were.
     pub(super) fn start_anew(&self) {
-        self.0.store(Run::random().first(), Ordering::Relaxed);
+        self.ring_at(u64::MAX);
+        self.next.store(Run::random().first(), Ordering::Relaxed);
+    }
+}
+
+/// Wakes a thread that waits at it. A ring that nobody waits for is heard by the next wait.
+#[derive(Debug, Default)]
+pub(super) struct Bell(OnceLock<Thread>);
+
+impl Bell {
+    /// Whom it wakes from now on.
+    pub(super) fn wakes(&self, thread: Thread) {
+        // The first stays the one.
+        let _ = self.0.set(thread);
+    }
+
+    /// For the thread that it wakes: until it rings, or for so long.
+    pub(super) fn wait(longest: Duration) {
+        thread::park_timeout(longest);
+    }
+
+    pub(super) fn ring(&self) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
     }
 }
 

@@ -8,6 +8,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::ids::Run;
 
@@ -16,6 +19,10 @@ const PREFIX: &str = "run-";
 const STOPPED: &str = "stopped";
 /// Ids that are reserved ahead at least.
 const AHEAD: u64 = 256;
+/// And at most: what is given out in this time at the present rate. When half of it is over, more are reserved.
+const AHEAD_TIME: Duration = Duration::from_millis(400);
+/// Shorter times say nothing about a rate.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// The file of a run that lives, or of a dead one that is being looked after; locked either way.
 #[derive(Debug)]
@@ -24,8 +31,11 @@ pub(super) struct RunFile {
     path: PathBuf,
     file: File,
     reserved: u64,
-    /// The last upcoming id that was heard of.
+    /// From this upcoming id on more are to be reserved.
+    scarce_at: u64,
+    /// The upcoming id when that was last done, and when.
     heard: u64,
+    heard_at: Instant,
     /// It stopped in order.
     pub(super) stopped: bool,
 }
@@ -42,10 +52,15 @@ impl RunFile {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&aside)?;
         file.try_lock().map_err(io::Error::from)?;
-        let mut made = Self { run, path, file, reserved: 0, heard: run.first(), stopped: false };
-        made.reserve(run.first() + AHEAD)?;
+        let mut made = Self::new(run, path, file, run.first());
+        made.keep_ahead(run.first(), made.heard_at)?;
         fs::rename(&aside, &made.path)?;
         Ok(made)
+    }
+
+    fn new(run: Run, path: PathBuf, file: File, reserved: u64) -> Self {
+        let (scarce_at, heard, heard_at) = (reserved, reserved, Instant::now());
+        Self { run, path, file, reserved, scarce_at, heard, heard_at, stopped: false }
     }
 
     /// Files of runs that are over without having said so. One that another gateway holds is left alone.
@@ -64,7 +79,7 @@ impl RunFile {
             let mut words = line.split_ascii_whitespace();
             let reserved = words.next().and_then(|word| word.parse().ok()).unwrap_or(run.first());
             let stopped = words.next() == Some(STOPPED);
-            found.push(Self { run, path, file, reserved, heard: reserved, stopped });
+            found.push(Self { stopped, ..Self::new(run, path, file, reserved) });
         }
         Ok(found)
     }
@@ -74,15 +89,22 @@ impl RunFile {
         self.reserved
     }
 
-    /// Keeps the reservation ahead of what is given out: by what two looks bring at the present rate.
-    pub(super) fn keep_ahead(&mut self, upcoming: u64) -> io::Result<()> {
-        let rate = upcoming.saturating_sub(self.heard);
-        let ahead = AHEAD.max(rate.saturating_mul(8));
-        if upcoming.saturating_add(ahead / 2) > self.reserved {
+    /// Keeps the reservation ahead of what is given out. At the id that this returns it is to be called again.
+    pub(super) fn keep_ahead(&mut self, upcoming: u64, now: Instant) -> io::Result<u64> {
+        if upcoming >= self.scarce_at {
+            let time = now.saturating_duration_since(self.heard_at).max(MOMENT);
+            let rate = upcoming.saturating_sub(self.heard) as f64 / time.as_secs_f64();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "positive, and it saturates"
+            )]
+            let ahead = AHEAD.max((rate * AHEAD_TIME.as_secs_f64()) as u64);
             self.reserve(upcoming.saturating_add(ahead))?;
+            (self.heard, self.heard_at) = (upcoming, now);
+            self.scarce_at = self.reserved.saturating_sub(ahead / 2);
         }
-        self.heard = upcoming;
-        Ok(())
+        Ok(self.scarce_at)
     }
 
     /// Writes down that everything before this id may have been given out, and nothing else.
@@ -124,7 +146,7 @@ mod tests {
         assert_eq!(RunFile::dead(dir.path()).unwrap().len(), 0);
         for _ in 0..AHEAD * 3 {
             let id = ids.next();
-            file.keep_ahead(ids.upcoming()).unwrap();
+            file.keep_ahead(ids.upcoming(), Instant::now()).unwrap();
             assert!(id.0 < file.reserved());
         }
         let reserved = file.reserved();
@@ -141,19 +163,23 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_rises_is_kept_ahead_of() {
+    fn a_rate_that_rises_is_kept_ahead_of_and_a_steady_one_is_seldom_written_down() {
         let dir = tempfile::tempdir().unwrap();
-        let ids = Ids::new();
-        let mut file = RunFile::create(dir.path(), ids.run()).unwrap();
-        for burst in [100, 1_000, 4_000, 4_000, 10] {
-            let before = file.reserved();
-            for _ in 0..burst {
-                ids.next();
+        let mut file = RunFile::create(dir.path(), Ids::new().run()).unwrap();
+        let (mut upcoming, mut now) = (file.run.first(), Instant::now());
+        let mut scarce_at = file.keep_ahead(upcoming, now).unwrap();
+        for (a_millisecond, most) in [(1, 10), (10, 10), (100, 15), (100, 6), (1, 1)] {
+            let mut written = 0;
+            for _ in 0..1_000 {
+                upcoming += a_millisecond;
+                now += Duration::from_millis(1);
+                if upcoming > scarce_at {
+                    scarce_at = file.keep_ahead(upcoming, now).unwrap();
+                    written += 1;
+                }
+                assert!(scarce_at >= upcoming && file.reserved() >= scarce_at + AHEAD / 2);
             }
-            file.keep_ahead(ids.upcoming()).unwrap();
-            assert!(file.reserved() > ids.upcoming() && file.reserved() >= before);
+            assert!(written <= most, "{written} times at {a_millisecond} a millisecond");
         }
-        // Two looks at the same rate find the reservation ahead already.
-        assert!(file.reserved() - ids.upcoming() >= 4_000 * 4 - 10);
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use seawall_core::note::Outcome;
+use seawall_core::request::RequestId;
 
 use super::{check_sum, eventually, request, requests, settings, settled, start};
 use crate::audit::{Audit, Filter, Kind, QueryError, Settings};
@@ -83,6 +84,23 @@ async fn after_a_kill_missing_ids_are_counted_and_what_was_spilled_is_taken_in()
     settled(&again);
     assert_eq!((again.figures().lost_at_most, requests(&again)), (0, 3));
     again.close().await;
+    audit.close().await;
+}
+
+#[tokio::test]
+async fn ids_are_reserved_ahead_of_requests_however_many_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = start(&settings(folder.path()));
+    let reserved = || {
+        let mut files = fs::read_dir(folder.path().join("audit")).unwrap().map(|entry| entry.unwrap().path());
+        let run = files.find(|path| path.to_string_lossy().contains("run-")).unwrap();
+        let line = fs::read_to_string(run).unwrap();
+        line.split(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    for burst in [1, 200, 1, 30_000, 1] {
+        let last = (0..burst).fold(RequestId(0), |_, _| audit.ids().next());
+        eventually("what is given out is reserved, and the next, too", || reserved() > last.0 + 1);
+    }
     audit.close().await;
 }
 
