@@ -1,8 +1,8 @@
 //! `cargo xtask bench [--rounds N] [--quick]`: the gateway's CPU per request and added latency beside a bare axum +
 //! reqwest reverse proxy, interleaved in one run on the same simulator, so that a noisy machine disturbs both alike.
 //! The figures to trust are the ratios. `--overload` measures admission instead (see [`overload`]), `--audit` and
-//! `--telemetry` what the audit trail and the metrics cost, one of them or both together (see [`share`]), `--bare` runs
-//! the table without both.
+//! `--telemetry` what the audit trail and the metrics cost, one of them or both together (see [`share`]), `--against FILE`
+//! what another build of the gateway takes for the same, `--bare` runs the table without both.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use load::{Load, Sample};
+use share::Beside;
 use stage::{Process, Stage};
 
 /// One line of the table.
@@ -129,8 +130,8 @@ async fn main() -> ExitCode {
 
     let bare = words.iter().any(|word| word == "--bare");
     let stage = Stage::start("", &if bare { share::bare() } else { String::new() }).await;
-    if let Some(off) = share::without(&words) {
-        return if share::measure(&stage, &asked, &off, rounds).await {
+    if let Some(beside) = Beside::asked(&words) {
+        return if share::measure(&stage, &asked, &beside, rounds).await {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -169,7 +170,8 @@ async fn measure(stage: &Stage, scenario: &Scenario, rounds: u32, quick: bool) -
             let latencies = if scenario.paced { samples } else { load.run(1, sequential).await };
             // The first round warms pools, instances and predictors.
             if round > 0 {
-                slot.cpu += after.unwrap_or_default().saturating_sub(before.unwrap_or_default());
+                slot.cpu +=
+                    after.zip(before).map_or(Duration::ZERO, |(after, before)| after.since(&before, ""));
                 slot.requests += many;
                 slot.sequential.extend(latencies);
             }

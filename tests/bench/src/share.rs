@@ -2,6 +2,7 @@
 //! a noisy machine disturbs both alike. Turns are short, for a machine's moods last longer than a second, and what is done
 //! behind requests is waited for at the end of a round: it is accounted to the process that does it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Scenario;
@@ -20,7 +21,7 @@ pub(crate) fn bare() -> String {
 }
 
 /// The configuration without the parts that the command line asks about; none when it asks about none.
-pub(crate) fn without(words: &[String]) -> Option<String> {
+fn without(words: &[String]) -> Option<String> {
     let asked = PARTS.iter().filter(|(flag, _)| words.iter().any(|word| word == flag));
     let off: String = asked.map(|(_, off)| *off).collect();
     (!off.is_empty()).then_some(off)
@@ -47,35 +48,58 @@ impl Spent {
     }
 }
 
-/// Measures, prints a line a scenario, and says whether the bar was held.
-pub(crate) async fn measure(stage: &Stage, asked: &[&Scenario], off: &str, rounds: u32) -> bool {
-    let (off_base, off_gateway) = stage.another(off).await;
+/// What the gateway is measured beside.
+pub(crate) enum Beside {
+    /// Itself, with this in its configuration.
+    Without(String),
+    /// Another build of it.
+    Build(PathBuf),
+}
+
+impl Beside {
+    /// What the command line asks for, if it does.
+    pub(crate) fn asked(words: &[String]) -> Option<Self> {
+        let build = words.windows(2).find(|pair| pair[0] == "--against").map(|pair| PathBuf::from(&pair[1]));
+        build.map(Self::Build).or_else(|| without(words).map(Self::Without))
+    }
+}
+
+/// Measures, prints a line a scenario, and says whether the bar was held, where there is one.
+pub(crate) async fn measure(stage: &Stage, asked: &[&Scenario], beside: &Beside, rounds: u32) -> bool {
+    let (build, more, bar) = match beside {
+        Beside::Without(off) => (None, off.as_str(), Some(BAR)),
+        Beside::Build(path) => (Some(path.as_path()), "", None),
+    };
+    let (other_base, other) = stage.another(build, more).await;
+    let (first, second) = if bar.is_some() { ("on", "off") } else { ("this", "other") };
     println!(
-        "CPU per request in us with the part on and off, and on the trail's own threads; spread: lower and upper quartile \
-         of the rounds' shares"
+        "CPU per request in us, as a whole and (behind) on the trail's own threads; share: the middle of the rounds' shares \
+         that the first has beyond the second, with the lower and upper quartile"
     );
     println!(
-        "{:<28} {:>9} {:>9} {:>9} {:>8} {:>16} {:>6}",
-        "", "on", "off", "behind", "share", "spread", "bar"
+        "{:<28} {first:>9} {:>9} {second:>9} {:>9} {:>8} {:>18} {:>6}",
+        "", "behind", "behind", "share", "quartiles", "bar"
     );
     let mut holds = true;
     for scenario in asked.iter().filter(|scenario| !scenario.paced) {
-        let ways = [(&*stage.gateway_base, &stage.gateway), (&*off_base, &off_gateway)];
-        let [on, off] = alternate(scenario, ways, rounds).await;
-        let share = |on: f64, off: f64| (on - off) / on * 100.0;
-        let mut shares: Vec<f64> =
-            on.rounds.iter().zip(&off.rounds).map(|(on, off)| share(*on, *off)).collect();
+        let ways = [(&*stage.gateway_base, &stage.gateway), (&*other_base, &other)];
+        let [one, two] = alternate(scenario, ways, rounds).await;
+        let share = |(one, two): (&f64, &f64)| (one - two) / one * 100.0;
+        let mut shares: Vec<f64> = one.rounds.iter().zip(&two.rounds).map(share).collect();
         shares.sort_by(f64::total_cmp);
         let quartile = |part: usize| shares.get(shares.len() * part / 4).copied().unwrap_or(f64::NAN);
-        let behind = on.per_request(on.behind);
-        let (on, off) = (on.per_request(on.cpu), off.per_request(off.cpu));
-        holds &= share(on, off) <= BAR;
+        let middle = quartile(2);
+        holds &= bar.is_none_or(|bar| middle <= bar);
         println!(
-            "{:<28} {on:>9.1} {off:>9.1} {behind:>9.1} {:>6.1} % {:>6.1} .. {:>4.1} % {BAR:>4.0} %",
+            "{:<28} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {middle:>6.1} % {:>8.1} .. {:>4.1} % {}",
             scenario.name,
-            share(on, off),
+            one.per_request(one.cpu),
+            one.per_request(one.behind),
+            two.per_request(two.cpu),
+            two.per_request(two.behind),
             quartile(1),
             quartile(3),
+            bar.map_or_else(String::new, |bar| format!("{bar:>4.0} %")),
         );
     }
     holds
@@ -88,8 +112,7 @@ async fn alternate(scenario: &Scenario, ways: [(&str, &Process); 2], rounds: u32
     let loads = ways.map(|(base, _)| Load::new(base, scenario.gateway_model, scenario.stream));
     let mut spent: [Spent; 2] = Default::default();
     for round in 0..=rounds {
-        let cpu = |process: &Process| (process.cpu(), process.cpu_of(BEHIND));
-        let before = ways.map(|(_, process)| cpu(process));
+        let before = ways.map(|(_, process)| process.cpu());
         for turn in 0..TURNS {
             for at in if turn % 2 == 0 { [0, 1] } else { [1, 0] } {
                 loads[at].run(parallel, a_turn).await;
@@ -101,10 +124,10 @@ async fn alternate(scenario: &Scenario, ways: [(&str, &Process); 2], rounds: u32
         if round > 0 {
             let many = TURNS * a_turn;
             for ((spent, (_, process)), before) in spent.iter_mut().zip(&ways).zip(before) {
-                let now = cpu(process);
-                let cpu = now.0.saturating_sub(before.0);
+                let now = process.cpu();
+                let cpu = now.since(&before, "");
                 spent.cpu += cpu;
-                spent.behind += now.1.saturating_sub(before.1);
+                spent.behind += now.since(&before, BEHIND);
                 spent.requests += many;
                 spent.rounds.push(cpu.as_secs_f64() * 1e6 / f64::from(many));
             }

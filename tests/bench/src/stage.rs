@@ -1,5 +1,7 @@
 //! The processes under measurement.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,27 @@ use std::time::{Duration, Instant};
 
 /// A child process; killed when dropped.
 pub(crate) struct Process(Child);
+
+/// What the threads of a process have spent up to a moment.
+pub(crate) struct Cpu(HashMap<OsString, Thread>);
+
+struct Thread {
+    name: String,
+    spent: Duration,
+}
+
+impl Cpu {
+    /// What was spent since an earlier moment, by threads whose names begin like this. Thread by thread: the sum over a
+    /// process shrinks when one of them ends.
+    pub(crate) fn since(&self, before: &Self, name: &str) -> Duration {
+        let threads = self.0.iter().filter(|(_, thread)| thread.name.starts_with(name));
+        let spent = threads.map(|(id, thread)| {
+            let before = before.0.get(id).map_or(Duration::ZERO, |thread| thread.spent);
+            thread.spent.saturating_sub(before)
+        });
+        spent.sum()
+    }
+}
 
 pub(crate) struct Stage {
     pub(crate) sim_base: String,
@@ -66,14 +89,17 @@ impl Stage {
 }
 
 impl Stage {
-    /// Another gateway over the same simulator, with more in its configuration; where it serves.
-    pub(crate) async fn another(&self, more: &str) -> (String, Process) {
+    /// Another gateway over the same simulator, with more in its configuration, or of another build; where it serves.
+    pub(crate) async fn another(&self, build: Option<&Path>, more: &str) -> (String, Process) {
         let (gateway, admin) = (free_port(), free_port());
-        let folder = self.folder.path();
-        let config = folder.join(format!("seawall-{gateway}.toml"));
-        fs::write(&config, configuration(self.sim, gateway, admin, "", folder, more)).expect("a file");
-        let seawall = seawall();
+        let folder = self.folder.path().join(gateway.to_string());
+        fs::create_dir(&folder).expect("a folder");
+        let config = folder.join("seawall.toml");
+        fs::write(&config, configuration(self.sim, gateway, admin, "", &folder, more)).expect("a file");
+        let seawall = build.map_or_else(seawall, Path::to_owned);
         let serve = || Process::start(Command::new(&seawall).arg("serve").arg("--config").arg(&config));
+        // Twice, as the first was: one that has just compiled its plugins is another process.
+        drop(timed_start(serve, gateway).await);
         let (process, _) = timed_start(serve, gateway).await;
         (format!("http://127.0.0.1:{gateway}"), process)
     }
@@ -96,21 +122,18 @@ impl Process {
         )
     }
 
-    /// CPU time of all its threads so far.
-    pub(crate) fn cpu(&self) -> Duration {
-        self.cpu_of("")
-    }
-
-    /// CPU time so far of its threads whose names begin like this, from the scheduler's own nanosecond counters.
-    pub(crate) fn cpu_of(&self, name: &str) -> Duration {
+    /// What its threads have spent so far, by the scheduler's own nanosecond counters.
+    pub(crate) fn cpu(&self) -> Cpu {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("a live process");
-        let nanos = tasks.filter_map(|task| {
-            let task = task.ok()?.path();
-            fs::read_to_string(task.join("comm")).ok().filter(|comm| comm.starts_with(name))?;
-            let text = fs::read_to_string(task.join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
+        let threads = tasks.filter_map(|task| {
+            let task = task.ok()?;
+            // A thread that ends meanwhile has no files any more.
+            let name = fs::read_to_string(task.path().join("comm")).ok()?;
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            let spent = Duration::from_nanos(text.split(' ').next()?.parse().ok()?);
+            Some((task.file_name(), Thread { name, spent }))
         });
-        Duration::from_nanos(nanos.sum())
+        Cpu(threads.collect())
     }
 
     pub(crate) fn rss_kib(&self) -> u64 {
