@@ -9,6 +9,7 @@ pub mod config;
 pub mod gateway;
 pub mod health;
 pub mod ingress;
+mod lanes;
 pub mod server;
 pub mod shutdown;
 pub mod state;

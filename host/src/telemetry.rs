@@ -9,7 +9,6 @@
 
 mod event;
 pub(crate) mod figures;
-mod lanes;
 pub(crate) mod live;
 mod metrics;
 pub(crate) mod names;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::names::Metric;
+use crate::lanes::Lanes;
 
 /// Only grows.
 #[derive(Debug, Default)]
@@ -151,6 +152,18 @@ impl Spread {
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
         self.sum += other.sum;
         self
+    }
+}
+
+/// What all lanes came to.
+impl<T> Lanes<T> {
+    pub(super) fn sum(&self, counter: impl Fn(&T) -> &Counter) -> u64 {
+        self.all().map(|lane| counter(lane).get()).sum()
+    }
+
+    /// None where no lane has this histogram.
+    pub(super) fn spread<'a>(&'a self, histogram: impl Fn(&'a T) -> Option<&'a Histogram>) -> Option<Spread> {
+        self.all().filter_map(histogram).map(Histogram::read).reduce(Spread::and)
     }
 }
 

@@ -26,9 +26,9 @@ use self::rare::Rare;
 use self::target::TargetFigures;
 pub use self::totals::Totals;
 use super::figures::{Counter, Sheet};
-use super::lanes::Lanes;
 use super::names::{self, key};
 use crate::config::Config;
+use crate::lanes::Lanes;
 
 /// The label of what no configuration names.
 const OTHER: &str = "other";

@@ -1,5 +1,5 @@
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -14,9 +14,10 @@ use seawall_core::splice::{Mode, Splice};
 use seawall_core::target::TargetId;
 
 use super::event::{self, Object, Teller};
-use super::figures::Sheet;
+use super::figures::{Counter, Histogram, REQUEST_TIMES, Sheet};
 use super::{LIVE_BUFFER, Notes, filter, names, prometheus};
 use crate::config::{Config, Environment, Source};
+use crate::lanes::Lanes;
 
 const ID: RequestId = RequestId(7);
 
@@ -209,6 +210,24 @@ fn what_clients_make_up_makes_no_series() {
     assert!(before < with_others && !text.contains("made-up"), "{text}");
     assert!(text.contains(r#"seawall_attempts_total{target="left/other",result="answered"} 500"#), "{text}");
     assert!(text.contains(r#"seawall_requests_total{alias="other",outcome="cancelled"} 500"#), "{text}");
+}
+
+#[test]
+fn lanes_are_read_as_one() {
+    let lanes = Lanes::<OnceLock<(Counter, Histogram)>>::default();
+    assert_eq!(lanes.spread(|lane| lane.get().map(|(_, times)| times)), None);
+    let count = || {
+        let (counter, times) =
+            lanes.mine().get_or_init(|| (Counter::default(), Histogram::new(&REQUEST_TIMES)));
+        counter.one();
+        times.took(Duration::from_millis(7));
+    };
+    std::thread::scope(|scope| (0..64).for_each(|_| drop(scope.spawn(count))));
+    let spread = lanes.spread(|lane| lane.get().map(|(_, times)| times)).unwrap();
+    assert_eq!((spread.count(), spread.counts[1]), (64, 64));
+    assert!((spread.sum - 0.448).abs() < 1e-9);
+    let used: u64 = lanes.all().filter_map(OnceLock::get).map(|(counter, _)| counter.get()).sum();
+    assert_eq!(used, 64);
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use seawall_core::note::Outcome;
 
 use super::super::figures::{Counter, Histogram, REQUEST_TIMES, Sheet};
-use super::super::lanes::Lanes;
 use super::super::names::{self, key};
 use super::of;
+use crate::lanes::Lanes;
 
 /// Every outcome, in the order of its counters.
 pub(super) const OUTCOMES: [Outcome; 5] =

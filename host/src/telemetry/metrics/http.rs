@@ -13,9 +13,9 @@ use seawall_core::trace::Trace;
 use tokio::time::Instant;
 
 use super::super::figures::{Histogram, Label, REQUEST_TIMES, Sheet};
-use super::super::lanes::Lanes;
 use super::super::names::{self, key};
 use super::super::otlp::Sampler;
+use crate::lanes::Lanes;
 
 /// Statuses 100 to 599.
 const STATUSES: u16 = 500;

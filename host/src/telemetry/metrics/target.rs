@@ -12,10 +12,10 @@ use seawall_core::splice::Mode;
 use seawall_core::target::TargetId;
 
 use super::super::figures::{CALL_TIMES, Counter, Histogram, Label, Sheet, TOKENS};
-use super::super::lanes::Lanes;
 use super::super::names::{self, Metric, key};
 use super::of;
 use super::rare::{Rare, Words};
+use crate::lanes::Lanes;
 
 const MODES: [Mode; 3] = [Mode::Prefill, Mode::Restart, Mode::Instruct];
 
