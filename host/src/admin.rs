@@ -50,6 +50,7 @@ pub use self::plugins::{PluginControl, PluginFigures, PluginReport, Serving};
 use crate::audit::Audit;
 use crate::config::Config;
 use crate::ingress::{Admission, Serve};
+use crate::reports::Reports;
 use crate::shutdown::PhaseWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Notes;
@@ -74,6 +75,8 @@ pub struct Admin {
     pub control: Arc<dyn PluginControl>,
     /// Counters and availability.
     pub notes: Arc<Notes>,
+    /// Where reports of experiments are kept; none = they end with the process.
+    pub reports: Option<Reports>,
     /// The trail, if one is kept.
     pub audit: Option<Audit>,
     /// Connections and other tasks of the data port.

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod health;
 pub mod ingress;
 mod lanes;
+pub mod reports;
 pub mod server;
 pub mod shutdown;
 pub mod state;

@@ -35,6 +35,7 @@ use crate::bundled::bundled_plugins;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::ingress::Ingress;
+use crate::reports::Reports;
 use crate::shutdown::{Patience, Phase, Shutdown, signal};
 use crate::state::{AdminToken, StateDir, StateError};
 use crate::tasks::Tasks;
@@ -167,8 +168,10 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
     let transport = Arc::new(transport(&config)?);
     let bundled = options.bundled.unwrap_or_else(bundled_plugins);
 
+    let reports = Reports::open(&state)?;
     let notes = Arc::new(Notes::new());
     notes.configure(&config);
+    notes.lab().remember(reports.read());
     let clock: Arc<dyn Clock> = Arc::new(TokioClock);
     let random = Arc::new(Random::seeded(options.seed.unwrap_or_else(|| RandomState::new().hash_one(0))));
     let targets = Arc::new(Targets::new(
@@ -220,6 +223,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Sta
         plugins: plugins.clone(),
         control: plugins.clone(),
         notes: Arc::clone(&notes),
+        reports: Some(reports),
         audit: audit.clone(),
         tasks: clients.clone(),
         background: background.clone(),

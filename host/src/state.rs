@@ -1,4 +1,5 @@
-//! What outlives the process: the admin token and the cache of compiled plugins, in a directory of this user alone.
+//! What outlives the process: the admin token, the cache of compiled plugins and reports of experiments, in a directory of
+//! this user alone.
 //!
 //! The cache holds machine code that will be run, and the token opens the admin interface: a directory that others can
 //! write to, or a token that others can read, is refused with what to do about it, never used.
@@ -85,7 +86,12 @@ impl StateDir {
 
     /// Where compiled plugins are kept (0700).
     pub fn code_cache(&self) -> Result<PathBuf, StateError> {
-        let path = self.path.join(CODE_CACHE);
+        self.folder(CODE_CACHE)
+    }
+
+    /// A folder in it that nobody else can write to (0700).
+    pub fn folder(&self, name: &str) -> Result<PathBuf, StateError> {
+        let path = self.path.join(name);
         make_private_dir(&path)?;
         refuse_exposed(&path, 0o022, 0o700)?;
         Ok(path)
@@ -159,6 +165,15 @@ pub(crate) fn make_private_dir(path: &Path) -> Result<(), StateError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(io_error("create", path))
+}
+
+/// Writes a file of this user alone; one that is there is written over.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    new_private_file(path)?.write_all(bytes)
 }
 
 fn new_private_file(path: &Path) -> io::Result<File> {

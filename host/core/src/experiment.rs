@@ -2,8 +2,8 @@
 //!
 //! Nothing runs by itself: whoever starts an experiment also drives it ([`Run::drive`]). Faults are armed with the time
 //! that they have on the timeline, so that the engine ends them even if nobody drives on. An experiment whose clients fare
-//! worse than its hypothesis says is given up. Everything is forgotten at a restart; nothing of any request's content is
-//! ever held.
+//! worse than its hypothesis says is given up. At a restart nothing goes on by itself; reports may be given back to the
+//! lab ([`Lab::remember`]). Nothing of any request's content is ever held.
 
 mod board;
 mod page;
@@ -171,15 +171,26 @@ impl Lab {
         finished.iter().find(|report| report.id == id).cloned()
     }
 
+    /// Takes reports of an earlier process in, the latest last. Experiments from now on get other ids.
+    pub fn remember(&self, reports: impl IntoIterator<Item = ExperimentReport>) {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        for report in reports {
+            self.last_id.fetch_max(report.id, Ordering::Relaxed);
+            finished.push_front(Arc::new(report));
+        }
+        finished.truncate(KEPT_REPORTS);
+    }
+
     /// Keeps the report of what has ended.
-    fn finish(&self, run: &Run) {
+    fn finish(&self, run: &Run) -> Arc<ExperimentReport> {
         let report = Arc::new(run.report());
         let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|other| other.id() != run.id());
         self.any.store(!running.is_empty(), Ordering::Release);
-        finished.push_front(report);
+        finished.push_front(Arc::clone(&report));
         finished.truncate(KEPT_REPORTS);
+        report
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<Run>>> {

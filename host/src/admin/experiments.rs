@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 use seawall_core::experiment::{
-    self, Action, ExperimentReport, Press, Scenario, Setting, StartError, Summary,
+    self, Action, ExperimentReport, Lab, Press, Run, Scenario, Setting, StartError, Summary,
 };
 use seawall_core::fault::FaultMatch;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ use super::json::{AdminError, ErrorBody, json};
 use super::order::{self, Ttl};
 use super::{Admin, Shared, chaos};
 use crate::config::Config;
+use crate::reports::Reports;
+use crate::tasks::blocking;
 
 const PRESS_EXAMPLE: &str =
     r#"for example {"match":{"provider":"NAME"},"ttl":"60s"}, or {"everything":true}"#;
@@ -125,8 +127,18 @@ async fn begin(admin: &Admin, scenario: Scenario) -> Result<Response, AdminError
     let name = scenario.name.clone();
     let run = lab.start(scenario, setting(admin, &config)).await.map_err(refused)?;
     let id = run.id();
-    admin.background.spawn("experiment", run.drive(lab));
+    admin.background.spawn("experiment", watch_over(run, lab, admin.reports.clone()));
     Ok(json(StatusCode::CREATED, &Started { id, name }))
+}
+
+/// To its end, and its report to where it outlives the process.
+async fn watch_over(run: Arc<Run>, lab: Arc<Lab>, reports: Option<Reports>) {
+    let report = run.drive(lab).await;
+    let Some(reports) = reports else { return };
+    let (id, kept) = (report.id, blocking(move || reports.keep(&report)).await);
+    if let Some(Err(error)) = kept {
+        tracing::warn!(experiment = id, %error, "its report cannot be kept, and is gone when the gateway stops");
+    }
 }
 
 fn setting(admin: &Admin, config: &Config) -> Setting {
@@ -221,9 +233,8 @@ fn find(admin: &Admin, id: &str) -> Result<Arc<ExperimentReport>, AdminError> {
 }
 
 fn not_found(message: &str) -> AdminError {
-    AdminError::new(StatusCode::NOT_FOUND, "no_experiment", message).fix(
-        "GET /admin/chaos/experiments lists those that run and the last ones that did; a restart forgets all",
-    )
+    AdminError::new(StatusCode::NOT_FOUND, "no_experiment", message)
+        .fix("GET /admin/chaos/experiments lists those that run and the last ones that did")
 }
 
 fn refused(error: StartError) -> AdminError {

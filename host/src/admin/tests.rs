@@ -95,6 +95,7 @@ fn admin_with(more: &str) -> (Arc<Admin>, Shutdown) {
         plugins: Arc::new(NoPlugins),
         control: Arc::new(NoPlugins),
         notes: Arc::new(Notes::new()),
+        reports: None,
         audit: None,
         tasks: Tasks::new(),
         background: Tasks::new(),

@@ -1,11 +1,12 @@
 //! A gateway in this process, on free ports.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use seawall::config::{Config, Environment, Source};
 use seawall::server::{self, Running, StartOptions};
+use seawall::state::CODE_CACHE;
 use seawall_core::target::TargetId;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -17,6 +18,8 @@ pub struct Stage {
     running: Running,
     client: reqwest::Client,
     folder: tempfile::TempDir,
+    /// What it was started from.
+    text: String,
 }
 
 impl Stage {
@@ -35,9 +38,8 @@ impl Stage {
     pub async fn start_with(config: &str, options: StartOptions) -> Self {
         install_tls();
         let folder = tempfile::tempdir().expect("a folder");
-        // Shared by all stages, so that each component is compiled once and not once a test.
-        let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/stage-state");
-        let plugins = folder.path().join("plugins.d");
+        let (state, plugins) = (folder.path().join("state"), folder.path().join("plugins.d"));
+        share_code(&state).expect("a folder with a link in it");
         std::fs::create_dir_all(&plugins).expect("a folder");
         let mut text = config.to_owned();
         if !text.contains("[state]") {
@@ -51,12 +53,30 @@ impl Stage {
             // Dozens of gateways share the state, and each has a trail of its own.
             text.push_str(&format!("\n[audit]\ndir = {:?}\n", folder.path().join("audit")));
         }
-        let source = Source::new("stage.toml", text);
+        Self::serve(text, folder, options).await
+    }
+
+    async fn serve(text: String, folder: tempfile::TempDir, options: StartOptions) -> Self {
+        let source = Source::new("stage.toml", text.clone());
         let config = Config::parse(source, folder.path(), &Environment::Process)
             .unwrap_or_else(|errors| panic!("{}", errors.render_plain()));
         let running = server::start(config, options).await.expect("the gateway starts");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { running, client, folder }
+        Self { running, client, folder, text }
+    }
+
+    /// Ends the gateway in order, and starts another one on what it left, as [`Self::start`] would.
+    ///
+    /// # Panics
+    /// When that does not start.
+    pub async fn restart(self) -> Self {
+        self.running.shutdown().await;
+        Self::serve(self.text, self.folder, StartOptions::default()).await
+    }
+
+    /// What outlives the gateway.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     /// The gateway itself.
@@ -133,6 +153,14 @@ impl Stage {
         let known = targets.status().into_iter().filter_map(|status| TargetId::parse(&status.target));
         known.filter(|target| *target.provider == *provider).for_each(|target| targets.reset(&target));
     }
+}
+
+/// A state directory of its own whose compiled plugins are those of all stages: each is compiled once, not once a test.
+fn share_code(state: &Path) -> std::io::Result<()> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/stage-state").join(CODE_CACHE);
+    std::fs::create_dir_all(&shared)?;
+    std::fs::create_dir(state)?;
+    std::os::unix::fs::symlink(shared.canonicalize()?, state.join(CODE_CACHE))
 }
 
 /// One runtime for all tests of a binary.

@@ -48,6 +48,16 @@ impl House {
         Self { sim, stage, folder }
     }
 
+    /// The same house with another gateway on what this one left.
+    async fn restart(self) -> Self {
+        let Self { sim, stage, folder } = self;
+        let stage = Arc::into_inner(stage).expect("nobody else uses it").restart().await;
+        let stage = Arc::new(stage);
+        let token = stage.running().admin_token.secret.expose_secret().to_owned();
+        std::fs::write(folder.path().join("token"), token).expect("a file");
+        Self { sim, stage, folder }
+    }
+
     /// What an operator types.
     async fn seawall(&self, words: &[&str]) -> Result<Verdict, String> {
         let admin = self.stage.admin_url();
@@ -210,6 +220,31 @@ fn the_board_is_one_command_away_while_a_client_streams() {
             assert_eq!(report["requests"]["harmed"], 0, "{report}");
             assert!(house.seawall(&["report", &id.to_string(), "--json"]).await.is_ok());
         }
+    });
+}
+
+#[test]
+fn reports_outlive_the_gateway() {
+    block_on(async {
+        let house = House::open("").await;
+        let arm = ["arm", "503-outage", "--provider", "openai", "--for", "1s"];
+        assert_eq!(house.seawall(&arm).await, Ok(Verdict::Good));
+        assert!(is_answered(&house.stage, false).await);
+        let report = house.ended().await;
+        assert!(report["calls"]["injected"].as_u64() > Some(0), "{report}");
+        let kept = house.stage.state().join("reports");
+        let files = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
+        eventually("it is kept", async || files() == 1).await;
+        std::fs::write(kept.join("0000000000000-7.json"), "{ damaged").expect("a file");
+
+        let house = house.restart().await;
+        assert_eq!(house.report(1).await, report);
+        assert_eq!(house.get(EXPERIMENTS).await["experiments"].as_array().map(Vec::len), Some(1));
+        assert!(house.stage.armed().await.is_empty(), "nothing goes on by itself");
+        assert_eq!(house.seawall(&arm).await, Ok(Verdict::Good));
+        let next = house.ended().await;
+        assert_eq!(next["id"], 2, "an id is given out once");
+        eventually("it is kept, too, and what was damaged is left alone", async || files() == 3).await;
     });
 }
 

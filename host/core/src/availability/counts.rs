@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -123,7 +123,7 @@ impl Count {
 }
 
 /// A share with its 95 % band, or the word that there are too few samples for one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Estimate {
     /// Samples that it stands on, with older ones counting less. Of a product: of its thinnest factor.
     pub samples: f64,

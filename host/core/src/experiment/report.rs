@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -13,7 +13,7 @@ use crate::availability::Estimate;
 use crate::fault::{Counts, FaultMatch};
 
 /// Whether what was believed held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = ExperimentVerdict)]
 pub enum Verdict {
@@ -46,7 +46,7 @@ impl Verdict {
 }
 
 /// The whole report.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExperimentReport {
     /// To ask for it.
     pub id: u64,
@@ -83,7 +83,7 @@ pub struct ExperimentReport {
 }
 
 /// What clients saw.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExperimentRequests)]
 pub struct Requests {
     /// That ended, client's own mistakes and those who left aside.
@@ -113,7 +113,7 @@ pub struct Requests {
 }
 
 /// What it cost upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExperimentCalls)]
 pub struct Calls {
     /// Calls of requests.
@@ -131,7 +131,7 @@ pub struct Calls {
 }
 
 /// How quickly it was noticed and healed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExperimentTimes)]
 pub struct Times {
     /// The first fault, from the beginning.
@@ -147,7 +147,7 @@ pub struct Times {
 }
 
 /// What the formula says of these minutes beside what clients saw.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExperimentAvailability)]
 pub struct AliasFigures {
     /// Which alias.
@@ -161,7 +161,7 @@ pub struct AliasFigures {
 }
 
 /// One fault of the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExperimentFault)]
 pub struct FaultFigures {
     /// When it was armed.
@@ -179,7 +179,7 @@ pub struct FaultFigures {
 }
 
 /// A point of the plot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExperimentPoint)]
 pub struct Point {
     /// From the beginning.

@@ -110,7 +110,7 @@ impl Run {
     }
 
     /// Arms what is due, gives up when success falls under the hypothesis, and leaves the report in the lab.
-    pub async fn drive(self: Arc<Self>, lab: Arc<Lab>) {
+    pub async fn drive(self: Arc<Self>, lab: Arc<Lab>) -> Arc<ExperimentReport> {
         let began = self.watch.began();
         let end = began + self.scenario.lasts;
         let mut timeline = self.scenario.timeline().into_iter().skip_while(|(at, _)| at.is_zero()).peekable();
@@ -136,7 +136,7 @@ impl Run {
             }
         };
         self.end(reason);
-        lab.finish(&self);
+        lab.finish(&self)
     }
 
     async fn arm(&self, at: Duration, order: FaultOrder) {

@@ -92,7 +92,7 @@ async fn an_outage_is_survived_and_everything_about_it_is_on_record() {
     assert!(report.calls.extra > 0 && report.calls.injected == report.faults[0].counts.injected);
     let figures = &report.availability[0];
     assert!(figures.observed.value.unwrap() > 0.99 && figures.chain.value.unwrap() > 0.99, "{figures:?}");
-    let told: Vec<&str> = report.timeline.iter().map(|moment| moment.what).collect();
+    let told: Vec<&str> = report.timeline.iter().map(|moment| &*moment.what).collect();
     for what in ["armed", "circuit", "ended", "done"] {
         assert!(told.contains(&what), "{what} is missing in {told:?}");
     }

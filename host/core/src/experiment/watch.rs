@@ -1,12 +1,13 @@
 //! What happens during an experiment, as the core's notes tell it. One short lock a note, and only while one runs; every
 //! list has a bound.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -59,13 +60,13 @@ pub(super) struct Bucket {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExperimentMoment)]
 pub struct Moment {
     /// From the experiment's beginning.
     pub at_ms: u64,
     /// `armed`, `ended`, `circuit`, `gate`, `aborted`, `stopped`, `done`.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// In words.
     pub text: String,
 }
@@ -188,7 +189,7 @@ impl Watch {
         let at_ms = self.ms(now);
         let moments = &mut self.book().moments;
         if moments.len() < MOMENTS_CAP {
-            moments.push(Moment { at_ms, what, text });
+            moments.push(Moment { at_ms, what: what.into(), text });
         }
     }
 

@@ -1,11 +1,12 @@
 //! One armed fault: how long it lives, what it has decided, what it has done.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use seawall_params::random::hash;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -48,7 +49,7 @@ pub struct ArmedStatus {
 }
 
 /// What a fault has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = FaultCounts)]
 pub struct Counts {
     /// Attempts it looked at.
@@ -60,13 +61,18 @@ pub struct Counts {
     /// Attempts it left alone because nothing else healthy was left for the client.
     pub spared: u64,
     /// Sum over all its decisions, in any order: two runs that decided the same have the same.
-    #[serde(serialize_with = "hex")]
+    #[serde(serialize_with = "hex", deserialize_with = "from_hex")]
     #[schema(value_type = String)]
     pub decisions: u64,
 }
 
 fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{value:016x}"))
+}
+
+fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let digits = Cow::<str>::deserialize(deserializer)?;
+    u64::from_str_radix(&digits, 16).map_err(serde::de::Error::custom)
 }
 
 /// What is armed.
