@@ -8,7 +8,7 @@
 //! | room | what is decided there |
 //! |---|---|
 //! | `ids`, `run` | who is called what, and what must be missing after a kill |
-//! | `entry`, `shape` | what is handed over, and the JSON that is kept of it |
+//! | `entry`, `shape`, `packed` | what is handed over, and the JSON that is kept of it |
 //! | `content`, `redact` | what client and model said, if that is kept, and what never is |
 //! | `writer`, `pace`, `store` | batches into the database, retention |
 //! | `settler` | when that is on disk |
@@ -28,6 +28,7 @@ mod figures;
 mod ids;
 mod keeper;
 mod pace;
+mod packed;
 mod query;
 mod redact;
 mod run;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::content::Heard;
+use super::packed::unpack;
 use super::redact::Redaction;
 use super::shape;
 
@@ -137,7 +138,7 @@ pub(super) struct Row {
     pub(super) outcome: Option<Cow<'static, str>>,
     /// What it can be found by, each on a line of its own: see [`Mark`].
     pub(super) marks: String,
-    /// JSON.
+    /// JSON, which may be packed.
     pub(super) body: String,
 }
 
@@ -240,7 +241,8 @@ impl Row {
                 let quoted = Value::from(name).to_string();
                 quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
             };
-            self.body = self.body.replace(&in_json(name), &in_json(&clean));
+            // Packed, a name may not look like itself.
+            self.body = unpack(&self.body).replace(&in_json(name), &in_json(&clean));
             self.marks = self.marks.replace(name, &clean);
             self.alias = self.alias.map(|alias| alias.replace(name, &clean).into());
         }

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::entry::{Kind, Mark, millis};
 use super::ids::Run;
+use super::packed::unpack;
 use super::shape::Body;
 use super::store::{self, signed};
 
@@ -254,7 +255,7 @@ fn missing(connection: &Connection, id: RequestId) -> Result<String, QueryError>
 fn listed(row: &SqlRow<'_>) -> rusqlite::Result<Listed> {
     let id: i64 = row.get(1)?;
     let body: String = row.get(4)?;
-    let entry = RawValue::from_string(body).or_else(|_| RawValue::from_string("null".to_owned()));
+    let entry = RawValue::from_string(unpack(&body)).or_else(|_| RawValue::from_string("null".to_owned()));
     let entry = entry.map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(error))
     })?;

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::Figures;
 use super::content::Kept;
 use super::entry::{Change, Deed, Refusal, clean};
+use super::packed;
 use super::redact::Redaction;
 use super::writer::Killed;
 
@@ -222,7 +223,7 @@ pub(super) fn request(record: &Record, redaction: &dyn Redaction) -> String {
         mode: spliced.splice.mode.label(),
         at_ms: ms(spliced.at),
     });
-    json(&Body::Request(Request {
+    packed(&Body::Request(Request {
         tenant: &record.tenant,
         model: &record.model,
         protocol: record.protocol,
@@ -307,7 +308,7 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
 
 /// A hidden call.
 pub(super) fn twin(request: RequestId, twin: &Attempted, redaction: &dyn Redaction) -> String {
-    json(&Body::Twin(Hidden { request, attempt: attempt(twin, redaction) }))
+    packed(&Body::Twin(Hidden { request, attempt: attempt(twin, redaction) }))
 }
 
 /// A change of a breaker.
@@ -373,14 +374,13 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Room for the entry of a usual request.
-const USUAL_BYTES: usize = 1024;
+/// Every body has a JSON form; this one is packed.
+fn packed(body: &Body<'_>) -> String {
+    // Room for the entry of a usual request.
+    packed::pack(body, 512).ok().and_then(|text| String::from_utf8(text).ok()).unwrap_or_default()
+}
 
-/// Every body has a JSON form.
+/// The same as plain JSON, for what is rare.
 pub(super) fn json(body: &Body<'_>) -> String {
-    let mut text = Vec::with_capacity(USUAL_BYTES);
-    match serde_json::to_writer(&mut text, body) {
-        Ok(()) => String::from_utf8(text).unwrap_or_default(),
-        Err(_) => String::new(),
-    }
+    serde_json::to_string(body).unwrap_or_default()
 }

@@ -132,7 +132,7 @@ async fn what_is_too_old_or_too_much_goes_the_oldest_first() {
     let audit = start(&small);
     let first = request(&audit, Outcome::Primary);
     eventually("the first is on record", || audit.reader().whole(first).is_ok());
-    for _ in 0..40 {
+    for _ in 0..80 {
         for _ in 0..100 {
             request(&audit, Outcome::Primary);
         }
