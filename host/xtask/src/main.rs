@@ -23,7 +23,8 @@ usage: cargo xtask <command>
   plugins         build the bundled components into target/plugins/
   sim [...]       the core in virtual time, many seeds; see tests/simulation/README.md
   bench [...]     the gateway beside a bare reverse proxy; further words go to the bench (--overload: five times
-                  more requests than it takes; --audit, --telemetry: what trail and metrics cost; --bare: without)
+                  more requests than it takes; --audit, --telemetry: what trail and metrics cost; --bare: without;
+                  --against FILE: beside another build)
   soak            what takes long: 200 kills under load, a database that stalls for 30 s
   check           format, lints, docs, tidy
 ";
