@@ -96,7 +96,7 @@ pub enum CliError {
         error: String,
     },
     /// There is nothing to report.
-    #[error("no experiment has run since the gateway started; `seawall chaos run SCENARIO` runs one")]
+    #[error("no experiment has run yet; `seawall chaos run SCENARIO` runs one")]
     NoExperiment,
     /// The operating system says no.
     #[error("{doing}")]
