@@ -27,6 +27,11 @@ impl Reports {
         Ok(Self { dir: state.folder("reports")? })
     }
 
+    /// Where they are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The latest ones that can be read, the very latest last. One that cannot is left alone, and the log says so.
     pub fn read(&self) -> Vec<ExperimentReport> {
         let files = self.files().unwrap_or_else(|error| {

@@ -135,9 +135,14 @@ async fn begin(admin: &Admin, scenario: Scenario) -> Result<Response, AdminError
 async fn watch_over(run: Arc<Run>, lab: Arc<Lab>, reports: Option<Reports>) {
     let report = run.drive(lab).await;
     let Some(reports) = reports else { return };
-    let (id, kept) = (report.id, blocking(move || reports.keep(&report)).await);
-    if let Some(Err(error)) = kept {
-        tracing::warn!(experiment = id, %error, "its report cannot be kept, and is gone when the gateway stops");
+    let (id, dir) = (report.id, reports.dir().to_owned());
+    if let Some(Err(error)) = blocking(move || reports.keep(&report)).await {
+        tracing::warn!(
+            experiment = id,
+            dir = %dir.display(),
+            %error,
+            "its report cannot be kept, and is gone when the gateway stops; look whether the folder can be written to"
+        );
     }
 }
 
